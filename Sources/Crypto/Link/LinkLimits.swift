@@ -1,0 +1,46 @@
+import SwarmCore
+
+/// The bounds and times of a `LinkTable`, with the arithmetic that set them.
+package struct LinkLimits: Sendable {
+    /// Nodes with which keys are shared or being agreed: every member (`Limits.members`).
+    package var relations = Limits.members
+    /// Handshakes answered but not yet confirmed. At the lifetime of 10 s this admits 50 new peers a second; beyond
+    /// that the oldest goes.
+    package var pendingResponses = 512
+    package var pendingLifetime = Interval.seconds(10)
+    /// Messages waiting for one peer's handshake: a burst of a machine's first words.
+    package var queuedMessagesPerPeer = 16
+    /// Bytes of all waiting messages: about 3,600 of the largest.
+    package var queuedBytes = 4 << 20
+    /// Sessions of one peer at a time: rekeyed ones overlap for a minute, simultaneous opens give two at once.
+    package var sessionsPerPeer = 4
+
+    /// When message 1 leaves, after the first: a lost datagram costs one round trip on most paths. Jittered.
+    package var handshakeGaps: [Interval] = [
+        .milliseconds(300), .milliseconds(500), .milliseconds(800), .milliseconds(1_300), .milliseconds(2_100),
+    ]
+    /// A session is replaced after this much time, if it is in use. The initiator goes first; the responder follows
+    /// `rekeyStagger` later if it did not.
+    package var rekeyAfter = Interval.seconds(120)
+    package var rekeyStagger = Interval.seconds(10)
+    /// Far below the 2^64 of the counter; out of reach in two minutes, stated so that it holds by itself.
+    package var rekeyAfterPackets: UInt64 = 1 << 60
+    /// Keys are forgotten at this age, in use or not.
+    package var sessionLifetime = Interval.seconds(180)
+    /// A relation in which nothing was sent or received for so long ends.
+    package var idleLifetime = Interval.seconds(180)
+    /// Sent this long without hearing anything: ask whether the peer still has our session.
+    package var probeAfterSilence = Interval.seconds(5)
+    /// Probes double their gap from here, up to `probeAttempts`, about 3 s; then a new handshake decides.
+    package var probeGap = Interval.milliseconds(200)
+    package var probeAttempts = 4
+    /// The first gap never exceeds this, whatever round trip a peer's answers made us believe.
+    package var probeGapCeiling = Interval.seconds(2)
+    /// Two sessions established within this of each other, one by each side, are simultaneous opens.
+    package var simultaneousOpen = Interval.seconds(2)
+    /// A message 1 older than the newest one confirmed is a replay while the session that one made was heard this
+    /// recently; later it may be a restarted peer whose clock jumped back.
+    package var staleTimestampGuard = Interval.seconds(10)
+
+    package init() {}
+}

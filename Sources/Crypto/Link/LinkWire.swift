@@ -1,0 +1,100 @@
+import SwarmCore
+
+/// Sizes and fixed bytes of the link's packets (PROTOCOL.md, "Links").
+enum LinkWire {
+    static var initiationType: UInt8 { 0xc1 }
+    static var responseType: UInt8 { 0xc2 }
+    static var cookieType: UInt8 { 0xc3 }
+    static var transportType: UInt8 { 0xc4 }
+    static var version: UInt8 { 1 }
+
+    /// Type, version, sender's connection id.
+    static var initiationHeader: Int { 6 }
+    /// Type, version, sender's and receiver's connection ids.
+    static var responseHeader: Int { 10 }
+    /// Type, receiver's connection id, counter.
+    static var transportHeader: Int { 13 }
+    static var transportOverhead: Int { transportHeader + CryptoSuite.tagByteCount }
+    static var macByteCount: Int { 16 }
+    /// mac1 and mac2.
+    static var macsByteCount: Int { 32 }
+
+    /// Three times this holds the largest datagram, so a full answer never exceeds what an unvalidated address may get.
+    static var initiationMinimum: Int { (Limits.datagramBytes + 2) / 3 + 5 }
+    static var initiationMaximum: Int { Limits.datagramBytes }
+    /// Timestamp and Ed25519 key, before the message in message 1's payload.
+    private static var initiationFields: Int { 8 + 32 }
+    /// The largest message that fits into message 1: 1,056 bytes.
+    static var earlyMessageLimit: Int {
+        Limits.datagramBytes - initiationHeader - NoiseHandshake.initiationOverhead - initiationFields - 2
+            - macsByteCount
+    }
+    /// The largest message that fits into message 2: 1,140 bytes.
+    static var responseMessageLimit: Int {
+        Limits.datagramBytes - responseHeader - NoiseHandshake.responseOverhead - 2 - macsByteCount
+    }
+    static var responseMinimum: Int { responseHeader + NoiseHandshake.responseOverhead + 1 + macsByteCount }
+
+    /// Message types below this belong to the link itself.
+    static var firstControlType: UInt8 { 0x10 }
+    /// Type and token.
+    static var probeByteCount: Int { 9 }
+    static var probeType: UInt8 { 0x01 }
+    static var probeAnswerType: UInt8 { 0x02 }
+}
+
+/// The keys that follow from one epoch of the swarm secret.
+struct LinkSecretKeys: Sendable {
+    private let secret: Bytes32
+    /// Noise's pre-shared key.
+    let presharedKey: Bytes32
+
+    init(_ secret: Bytes32) {
+        self.secret = secret
+        presharedKey = Hash.deriveKey(secret, label: "mafalda-swarm psk v1")
+    }
+
+    /// The key of mac1 on packets to the owner of `receiver`.
+    func macKey(to receiver: PublicKey) -> Bytes32 {
+        receiver.bytes.withSpan { Hash.deriveKey(secret, label: "mafalda-swarm mac1 v1", context: $0) }
+    }
+}
+
+extension CryptoSuite {
+    /// mac1: BLAKE2b-128 under a key of 32 bytes, as two big-endian words.
+    func mac(key: Bytes32, _ bytes: Span<UInt8>) -> (UInt64, UInt64) {
+        guard !isCounted else {
+            var hash = CountedHash(seed: 7)
+            hash.update(key)
+            hash.update(bytes)
+            return (hash.finish(), 0)
+        }
+        return key.withSpan { key in
+            var storage = InlineArray<16, UInt8>(repeating: 0)
+            var output = storage.mutableSpan
+            var hash = Blake2b(outputByteCount: 16, key: key)
+            hash.update(bytes)
+            hash.finish(into: &output)
+            return (storage.span.loadUInt64(at: 0), storage.span.loadUInt64(at: 8))
+        }
+    }
+
+    /// Whether `packet` ends in mac1 under `key`, then mac2.
+    func hasMac(_ packet: Span<UInt8>, key: Bytes32) -> Bool {
+        let end = packet.count - LinkWire.macsByteCount
+        guard end > 0 else { return false }
+        let expected = mac(key: key, packet.extracting(0..<end))
+        // Combined before the test, so that its time tells nothing about where a forgery differs.
+        return (packet.loadUInt64(at: end) ^ expected.0) | (packet.loadUInt64(at: end + 8) ^ expected.1) == 0
+    }
+
+    /// Appends mac1 over `packet` under `key`, and mac2, which is zero until cookies are spoken.
+    func appendMacs(to packet: inout [UInt8], key: Bytes32) {
+        let expected = mac(key: key, packet.span)
+        let end = packet.count
+        packet.append(contentsOf: repeatElement(0, count: LinkWire.macsByteCount))
+        var target = packet.mutableSpan
+        target.store(expected.0, at: end)
+        target.store(expected.1, at: end + 8)
+    }
+}

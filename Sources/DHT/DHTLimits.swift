@@ -1,0 +1,65 @@
+import SwarmCore
+
+/// Every bound of the DHT in one place, with the arithmetic that set it.
+package enum DHTLimits {
+    // MARK: Messages
+
+    /// Contacts in one answer: the k of Kademlia. Twenty contacts with one IPv6 address each are 20 × 52 = 1,040 bytes,
+    /// which fits a message; whatever does not fit is left out, nearest first.
+    package static var contactsPerAnswer: Int { 20 }
+    /// Records in one answer: the smallest record is about 120 bytes, so a message never holds more.
+    package static var recordsPerAnswer: Int { 16 }
+    /// The body of a record: kind, flags, contact with four IPv6 addresses (109), sequence, lifetime, epoch (20), a name
+    /// of 255 bytes with its length (257) and the depth come to 389; the rest is room for fields to come.
+    package static var recordBodyBytes: Int { 448 }
+    /// How far a page of records may start: no holder keeps more under one key.
+    package static var recordsToSkip: Int { 4096 }
+
+    // MARK: Store
+
+    /// Living records of all kinds: 16,384 × 512 bytes are 8 MiB.
+    package static var records: Int { 16_384 }
+    /// Tombstones and sequences of the dead, beside them: 4 MiB.
+    package static var rememberedRecords: Int { 8192 }
+    /// Of one publisher, living and again remembered: 512 live streams at one node, each with its origin and the entry of one prefix.
+    package static var recordsPerPublisher: Int { 1024 }
+    /// Origins remembered under one name, tombstones included: the incumbent and a few who left.
+    package static var originsPerKey: Int { 8 }
+    /// Carriers kept of one stream: a sample, large enough to choose a near one and small enough to forget quickly.
+    package static var carriersPerKey: Int { 16 }
+    /// Streams listed under one prefix at one holder.
+    package static var prefixEntriesPerKey: Int { 1024 }
+    /// Address records under one key: only the node itself may publish there.
+    package static var addressesPerKey: Int { 1 }
+
+    // MARK: Work in hand
+
+    /// Lookups of all purposes at once; each holds at most `candidates` contacts of about 200 bytes.
+    package static var lookups: Int { 256 }
+    /// Of them for the DHT's own upkeep, so that it never crowds out viewers.
+    package static var upkeepLookups: Int { 48 }
+    /// Candidates one lookup remembers: eight times k.
+    package static var candidates: Int { 160 }
+    /// Peers one lookup asks at most, however many nearer ones it is told of. 10,000 honest nodes need fewer than 40.
+    package static var asksPerLookup: Int { 96 }
+    /// Requests awaiting an answer: `lookups` × (α = 3 and as many late ones) would be 1,536.
+    package static var requests: Int { 2048 }
+    /// Streams one node publishes or carries, each as origin or carrier: as many as the holders accept.
+    package static var publishedStreams: Int { 512 }
+    /// Publications being stored at the same time, each with k requests.
+    package static var concurrentStores: Int { 16 }
+    /// Streams one listing returns.
+    package static var listedStreams: Int { 4096 }
+    /// Holders a listing reads page by page, and pages of each.
+    package static var pagedHolders: Int { 3 }
+    package static var pagesPerHolder: Int { 256 }
+    /// Carriers one location names.
+    package static var carriersPerLocation: Int { 16 }
+    /// Contacts remembered from `bootstrap`, to be asked again when everybody is lost.
+    package static var seeds: Int { 16 }
+
+    // MARK: Routing table
+
+    /// Candidates that wait for a place in a bucket.
+    package static var replacementsPerBucket: Int { 8 }
+}

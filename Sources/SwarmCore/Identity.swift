@@ -1,0 +1,121 @@
+/// An Ed25519 public key (RFC 8032), 32 bytes: what a node is known by to those who dial it.
+package struct PublicKey: Hashable, Comparable, Sendable {
+    package var bytes: Bytes32
+    package init(_ bytes: Bytes32) { self.bytes = bytes }
+    package static func < (a: PublicKey, b: PublicKey) -> Bool { a.bytes < b.bytes }
+}
+
+/// A node's place in the 256-bit key space: BLAKE2b-256 of its Ed25519 public key. Never sent beside the key; always
+/// computed from it (`SwarmCrypto.nodeID(of:)`), so that nobody can claim a place that is not theirs.
+package struct NodeID: Hashable, Comparable, Sendable, CustomStringConvertible {
+    package var bytes: Bytes32
+    package init(_ bytes: Bytes32) { self.bytes = bytes }
+    package static func < (a: NodeID, b: NodeID) -> Bool { a.bytes < b.bytes }
+
+    /// The XOR metric of Kademlia (Maymounkov and Mazières 2002, §2.1).
+    package func distance(to key: Bytes32) -> Bytes32 { bytes ^ key }
+
+    /// 52 characters of lower-case base32 (RFC 4648 §6 alphabet, no padding).
+    package var description: String { Base32.encode(bytes) }
+
+    /// The text form of `description`, or nil.
+    package init?(text: String) {
+        guard let bytes = Base32.decode32(text) else { return nil }
+        self.init(bytes)
+    }
+
+    /// First four and last two characters: for people, never for comparing.
+    package var short: String {
+        let text = description
+        return "\(text.prefix(4))…\(text.suffix(2))"
+    }
+}
+
+/// How to reach a node: its key and up to four addresses, best first.
+///
+/// `id` is derived: whoever makes a contact computes it from the key (`SwarmCrypto.contact(…)`), nobody reads it from
+/// the wire.
+package struct Contact: Hashable, Sendable {
+    package let id: NodeID
+    package let key: PublicKey
+    package var addresses: AddressList
+
+    package init(id: NodeID, key: PublicKey, addresses: AddressList) {
+        self.id = id
+        self.key = key
+        self.addresses = addresses
+    }
+}
+
+/// Zero to four network addresses held in place.
+package struct AddressList: Hashable, Sendable, Sequence {
+    package static var capacity: Int { 4 }
+    package private(set) var count: Int = 0
+    private var slot0 = NetworkAddress.unspecified
+    private var slot1 = NetworkAddress.unspecified
+    private var slot2 = NetworkAddress.unspecified
+    private var slot3 = NetworkAddress.unspecified
+
+    package init() {}
+    package init(_ address: NetworkAddress) { append(address) }
+    package init(_ addresses: some Sequence<NetworkAddress>) {
+        for address in addresses { append(address) }
+    }
+
+    package var isEmpty: Bool { count == 0 }
+    package var first: NetworkAddress? { count > 0 ? slot0 : nil }
+
+    package subscript(index: Int) -> NetworkAddress {
+        get {
+            precondition(index >= 0 && index < count, "address \(index) of \(count)")
+            switch index {
+            case 0: return slot0
+            case 1: return slot1
+            case 2: return slot2
+            default: return slot3
+            }
+        }
+        set {
+            precondition(index >= 0 && index < count, "address \(index) of \(count)")
+            store(newValue, at: index)
+        }
+    }
+
+    /// Appends unless the list is full or already holds `address`.
+    package mutating func append(_ address: NetworkAddress) {
+        guard count < Self.capacity, !contains(address) else { return }
+        store(address, at: count)
+        count += 1
+    }
+
+    /// Puts `address` first, dropping the last if the list was full.
+    package mutating func promote(_ address: NetworkAddress) {
+        var list = AddressList(address)
+        for other in self { list.append(other) }
+        self = list
+    }
+
+    package func makeIterator() -> Iterator { Iterator(list: self) }
+
+    package struct Iterator: IteratorProtocol {
+        fileprivate let list: AddressList
+        private var index = 0
+
+        fileprivate init(list: AddressList) { self.list = list }
+
+        package mutating func next() -> NetworkAddress? {
+            guard index < list.count else { return nil }
+            defer { index += 1 }
+            return list[index]
+        }
+    }
+
+    private mutating func store(_ address: NetworkAddress, at index: Int) {
+        switch index {
+        case 0: slot0 = address
+        case 1: slot1 = address
+        case 2: slot2 = address
+        default: slot3 = address
+        }
+    }
+}

@@ -1,0 +1,139 @@
+import MediaRelay
+import SwarmCore
+
+/// What the node's users ask of the composition. Each request is answered by exactly one `ControlReply` with its id,
+/// at the latest after `CompositionLimits.requestTimeout`.
+package enum ControlRequest: Sendable {
+    /// WHIP: an SDP offer that wants to publish.
+    case publish(StreamName, offer: String)
+    /// WHEP: an SDP offer that wants to play.
+    case play(StreamName, offer: String)
+    /// An SDP file that describes clear RTP sent to this host.
+    case publishPlainRTP(StreamName, description: String)
+    /// Trickled candidates, or an ICE restart. `entityTag` nil matches any.
+    case patch(session: String, entityTag: String?, fragment: String)
+    case delete(session: String)
+    case members
+    /// Every stream under the prefix that the swarm lists, joined with those carried here.
+    case streams(prefix: String)
+    /// One stream as carried here, without asking the swarm: no row where it is not.
+    case carriedStream(StreamName)
+    case route(StreamName)
+    /// Counters of the whole node, workers included.
+    case statistics
+}
+
+package struct RequestID: Hashable, Sendable {
+    package let raw: UInt64
+    package init(_ raw: UInt64) { self.raw = raw }
+}
+
+package enum ControlReply: Sendable {
+    case created(CreatedSession)
+    case accepted
+    case restarted(fragment: String, entityTag: String)
+    case deleted
+    case members([MemberSnapshot])
+    case streams([StreamSnapshot])
+    case route(RouteTrace)
+    case statistics(NodeStatistics)
+    case refused(ControlRefusal)
+}
+
+package struct CreatedSession: Sendable {
+    /// 43 base64url characters.
+    package var token: String
+    package var sdp: String
+    package var entityTag: String
+}
+
+package enum ControlRefusal: Error, Sendable, Equatable {
+    case badOffer(String)
+    case unsupportedMedia(String)
+    case noCommonCodec([String])
+    case notLive
+    case nameTaken
+    case full
+    case unknownSession
+    case entityTagMismatch
+    case timedOut
+    case stopping
+}
+
+/// What the composition tells its driver, in order.
+package enum SwarmEvent: Sendable {
+    /// For media worker `worker`.
+    case command(worker: Int, WorkerCommand)
+    /// Bind these UDP addresses for a plain RTP session and hand what arrives to the worker; `addresses[i]` is track
+    /// i's. The driver answers with `plainPortsOpened`.
+    case openPlainPorts(worker: Int, SessionID, addresses: [NetworkAddress])
+    /// The sockets of a plain session are no longer needed.
+    case closePlainPorts(worker: Int, SessionID)
+    case reply(RequestID, ControlReply)
+    case notice(SwarmNotice)
+}
+
+/// A change that people watch.
+package enum SwarmNotice: Sendable {
+    case memberChanged(NodeID)
+    case memberRemoved(NodeID)
+    case streamChanged(StreamName)
+    case streamEnded(StreamName)
+    case routeChanged(StreamName)
+    case sessionsChanged(publishers: Int, viewers: Int)
+}
+
+package struct MemberSnapshot: Sendable {
+    package enum State: Sendable {
+        case alive, suspected, left, failed
+    }
+    package var id: NodeID
+    package var addresses: AddressList
+    package var state: State
+    package var roundTrip: Interval?
+    /// 0…1.
+    package var load: Double
+    /// Since an authentic message of its came; nil if none ever did.
+    package var age: Interval?
+    package var isSelf: Bool
+    package var publicURL: String
+}
+
+package struct StreamSnapshot: Sendable {
+    package var name: StreamName
+    package var origin: NodeID
+    /// Nil where this node does not carry the stream.
+    package var descriptor: StreamDescriptor?
+    package var viewers: Int
+    package var children: Int
+    package var isCarried: Bool
+}
+
+/// The way of a stream from its origin to this node.
+package struct RouteTrace: Sendable {
+    package struct Hop: Sendable {
+        package var node: NodeID
+        package var parent: NodeID?
+        package var roundTrip: Interval?
+        package var lossRatio: Double?
+    }
+    package var stream: StreamName
+    package var origin: NodeID
+    package var hops: [Hop]
+}
+
+package struct NodeStatistics: Sendable {
+    package var streams: Int
+    package var publishers: Int
+    package var viewers: Int
+    /// Nodes fed by this one, over all streams.
+    package var children: Int
+    package var peers: Int
+    /// 0…1.
+    package var load: Double
+    package var workers: [WorkerStatistics]
+    /// Names of the streams by handle, for the workers' rows.
+    package var names: [StreamHandle: StreamName]
+    /// Arrivals refused by the control plane, by reason name.
+    package var refusals: [(reason: String, count: UInt64)]
+}

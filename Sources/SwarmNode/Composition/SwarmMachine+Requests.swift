@@ -1,0 +1,176 @@
+import DHT
+import MediaRelay
+import Routing
+import SwarmCore
+import SwarmCrypto
+
+/// What the node's users ask.
+extension SwarmMachine {
+    /// Takes a request in. The reply comes as an event with the same id, now or later.
+    package mutating func request(
+        _ id: RequestID, _ request: ControlRequest, at now: Now, into out: inout Outbox,
+        events: inout EventBuffer<SwarmEvent>
+    ) {
+        switch request {
+        case .publish(let name, let offer):
+            beginPublish(id, name, .offer(offer), at: now, events: &events)
+        case .publishPlainRTP(let name, let description):
+            beginPublish(id, name, .plain(description), at: now, events: &events)
+        case .play(let name, let offer):
+            beginPlay(id, name, offer, at: now, events: &events)
+        case .patch(let token, let entityTag, let fragment):
+            patch(id, token, entityTag, fragment, events: &events)
+        case .delete(let token):
+            delete(id, token, at: now, events: &events)
+        case .members:
+            reply(id, .members(memberSnapshots(at: now)), events: &events)
+        case .streams(let prefix):
+            let deadline = now.monotonic + CompositionLimits.requestTimeout
+            pending.add(id, .listing(prefix: prefix), deadline: deadline)
+            pending.bind(dht.list(prefix, at: now, into: &messages, events: &dhtEvents), to: id)
+        case .carriedStream(let name):
+            reply(id, .streams(localStreams(under: name.text).filter { $0.name == name }), events: &events)
+        case .route(let name):
+            reply(id, routeTrace(name).map { .route($0) } ?? .refused(.notLive), events: &events)
+        case .statistics:
+            let token = generator.next()
+            pending.add(
+                id, .statistics(token: token, collected: []),
+                deadline: now.monotonic + CompositionLimits.statisticsTimeout)
+            for worker in configuration.workerPorts.indices {
+                events.append(.command(worker: worker, .collectStatistics(token: token)))
+            }
+        }
+        settle(at: now, into: &out, events: &events)
+    }
+
+    /// The node is to leave: clients and peers are told. Nothing new is taken from here on.
+    package mutating func drain(at now: Now, into out: inout Outbox, events: inout EventBuffer<SwarmEvent>) {
+        guard !isDraining else { return }
+        isDraining = true
+        for name in streams.sortedNames {
+            if streams[name]?.isOrigin == true {
+                unpublish(name, reason: .shuttingDown, at: now, events: &events)
+            } else {
+                forget(name, reason: .shuttingDown, events: &events)
+                routes.release(name, at: now, into: &messages, events: &routeEvents)
+            }
+        }
+        settle(at: now, into: &out, events: &events)
+        membership.leave(at: now, into: &messages)
+        settle(at: now, into: &out, events: &events)
+    }
+
+    mutating func reply(_ id: RequestID, _ reply: ControlReply, events: inout EventBuffer<SwarmEvent>) {
+        pending.remove(id)
+        events.append(.reply(id, reply))
+    }
+
+    mutating func refuse(_ id: RequestID, _ refusal: ControlRefusal, events: inout EventBuffer<SwarmEvent>) {
+        reply(id, .refused(refusal), events: &events)
+    }
+
+    mutating func expireRequests(at now: Now, events: inout EventBuffer<SwarmEvent>) {
+        for id in pending.due(at: now.monotonic) {
+            switch pending.remove(id) {
+            case .play(let name):
+                streams.update(name) { stream in
+                    stream.waiters.removeAll { $0.request == id }
+                    if !stream.hasLocalInterest { stream.releaseAt = now.monotonic }
+                }
+                refuse(id, .timedOut, events: &events)
+            case .listing(let prefix):
+                reply(id, .streams(localStreams(under: prefix)), events: &events)
+            case .statistics(_, let collected):
+                reply(id, .statistics(report(collected)), events: &events)
+            case .publish: refuse(id, .timedOut, events: &events)
+            case nil: break
+            }
+        }
+        releaseUnwatched(at: now)
+    }
+
+    private mutating func delete(
+        _ id: RequestID, _ token: String, at now: Now, events: inout EventBuffer<SwarmEvent>
+    ) {
+        guard let session = sessions.find(token: token) else {
+            refuse(id, .unknownSession, events: &events)
+            return
+        }
+        events.append(.command(worker: session.worker, .removeSession(session.id, .deleted)))
+        sessionEnded(session.id, .deleted, at: now, events: &events)
+        reply(id, .deleted, events: &events)
+    }
+
+    /// Trickled candidates need no action (ICE-lite learns addresses from checks); new credentials restart ICE.
+    private mutating func patch(
+        _ id: RequestID, _ token: String, _ entityTag: String?, _ fragment: String,
+        events: inout EventBuffer<SwarmEvent>
+    ) {
+        guard var session = sessions.find(token: token), !session.isPlain else {
+            refuse(id, .unknownSession, events: &events)
+            return
+        }
+        if let entityTag, entityTag != session.entityTag {
+            refuse(id, .entityTagMismatch, events: &events)
+            return
+        }
+        let parsed: TrickleFragment
+        do throws(NegotiationError) {
+            parsed = try TrickleFragment(parsing: fragment)
+        } catch {
+            refuse(id, .badOffer(error.description), events: &events)
+            return
+        }
+        guard let remote = parsed.credentials, let current = session.remoteCredentials, parsed.isRestart(of: current)
+        else {
+            reply(id, .accepted, events: &events)
+            return
+        }
+        session.remoteCredentials = remote
+        session.localCredentials = makeCredentials()
+        session.entityTag = makeEntityTag()
+        sessions.update(session)
+        events.append(
+            .command(
+                worker: session.worker,
+                .restartICE(session.id, local: session.localCredentials, remote: remote)))
+        let answer = parsed.restartAnswer(
+            local: LocalTransport(
+                credentials: session.localCredentials, fingerprint: configuration.fingerprint,
+                candidates: candidates(of: session.worker)))
+        reply(id, .restarted(fragment: answer, entityTag: session.entityTag), events: &events)
+    }
+
+    // MARK: Transports
+
+    /// Our candidates for a session of `worker`, best first.
+    func candidates(of worker: Int) -> [NetworkAddress] {
+        configuration.mediaHosts.map { $0.withPort(configuration.workerPorts[worker]) }
+    }
+
+    /// A fresh end of a session on `worker`.
+    mutating func makeTransport(worker: Int) -> LocalTransport {
+        LocalTransport(
+            credentials: makeCredentials(), fingerprint: configuration.fingerprint, candidates: candidates(of: worker))
+    }
+
+    /// 48 and 192 bits of entropy in the alphabet of ice-chars.
+    mutating func makeCredentials() -> ICECredentials {
+        let bytes = entropy.bytes32().array
+        return ICECredentials(
+            usernameFragment: Base64URL.encode(Array(bytes[..<6])).iceCharacters,
+            password: Base64URL.encode(Array(bytes[6..<30])).iceCharacters)
+    }
+
+    mutating func makeEntityTag() -> String { Base64URL.encode(Array(entropy.bytes32().array[..<9])) }
+
+    mutating func makeToken() -> String { Base64URL.encode(entropy.bytes32().array) }
+}
+
+extension String {
+    /// ice-char (RFC 8839 §5.4) has `+` and `/` where base64url has `-` and `_`.
+    fileprivate var iceCharacters: String {
+        String(map { $0 == "-" ? "+" : $0 == "_" ? "/" : $0 })
+    }
+}

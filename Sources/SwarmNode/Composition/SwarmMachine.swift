@@ -1,0 +1,242 @@
+import DHT
+import MediaRelay
+import Routing
+import SwarmCore
+import SwarmCrypto
+
+/// What a composition is made with.
+package struct CompositionConfiguration: Sendable {
+    package var identity: Identity
+    package var secret: SwarmSecret
+    package var entropy: Entropy
+    package var generator: SeededGenerator
+    /// Where peers reach the swarm socket, best first.
+    package var addresses: AddressList
+    /// Where clients reach the media workers (hosts; the ports are the workers'), best first.
+    package var mediaHosts: AddressList
+    /// UDP port of each media worker.
+    package var workerPorts: [UInt16]
+    /// SHA-256 of the node's DTLS certificate.
+    package var fingerprint: Bytes32
+    /// Nodes this one may feed, over all streams.
+    package var maxChildren: Int
+    package var publicURL: String
+    package var region: String
+    /// This host's own addresses, loopback excluded: tell a peer on the same machine from one elsewhere.
+    package var localHosts: [NetworkAddress]
+
+    package init(
+        identity: Identity, secret: SwarmSecret, entropy: Entropy, generator: SeededGenerator, addresses: AddressList,
+        mediaHosts: AddressList, workerPorts: [UInt16], fingerprint: Bytes32, maxChildren: Int, publicURL: String = "",
+        region: String = "", localHosts: [NetworkAddress] = []
+    ) {
+        precondition(!workerPorts.isEmpty, "a node has at least one media worker")
+        self.identity = identity
+        self.secret = secret
+        self.entropy = entropy
+        self.generator = generator
+        self.addresses = addresses
+        self.mediaHosts = mediaHosts
+        self.workerPorts = workerPorts
+        self.fingerprint = fingerprint
+        self.maxChildren = maxChildren
+        self.publicURL = publicURL
+        self.region = region
+        self.localHosts = localHosts
+    }
+}
+
+/// The whole control plane of one node, and the only place where discovery, routing and media meet.
+///
+/// It holds the link table, the DHT, the membership and the stream routes, hands each message to its machine, and
+/// turns what they say into commands for the media workers and replies to the node's users. It has no socket, clock,
+/// thread or entropy of its own; `mafalda run` drives it from the control thread, the simulator from its event heap.
+///
+/// Call order: `start` once; then `receive`, `advance`, `request`, `handle(_:from:)` as things happen; `drain` when the
+/// node is to leave. After each call the driver sends `out` and empties `events`.
+package struct SwarmMachine: ~Copyable, Machine {
+    package typealias Event = SwarmEvent
+
+    let configuration: CompositionConfiguration
+    var links: LinkTable
+    var dht: DHT
+    var membership: Membership
+    var routes: StreamRoutes
+    var entropy: Entropy
+    var generator: SeededGenerator
+    var streams: StreamDirectory
+    var sessions = SessionDirectory()
+    var pending = PendingRequests()
+    /// Lookups whose answer is for the routes.
+    var lookupsForRoutes: [LookupID: StreamName] = [:]
+    /// Plain RTP publishers that wait for their ports.
+    var plainRequests: [SessionID: RequestID] = [:]
+    var load: UInt16 = 0
+    var isDraining = false
+
+    // The machines' outputs, drained after every call.
+    var messages = MessageOutbox()
+    var linkEvents = EventBuffer<LinkEvent>()
+    var dhtEvents = EventBuffer<DHTEvent>()
+    var memberEvents = EventBuffer<MembershipEvent>()
+    var routeEvents = EventBuffer<StreamRouteEvent>()
+    var refusals = Counters<CompositionRefusal>()
+
+    package init(_ configuration: CompositionConfiguration, at now: Now) {
+        self.configuration = configuration
+        let own = configuration.identity.contact(at: configuration.addresses)
+        let root = configuration.generator
+        let slots = UInt16(clamping: configuration.maxChildren)
+        entropy = configuration.entropy
+        generator = root.child(1)
+        links = LinkTable(
+            identity: configuration.identity, secret: configuration.secret, entropy: configuration.entropy,
+            generator: root.child(2))
+        dht = DHT(contact: own, identity: configuration.identity, generator: root.child(3))
+        membership = Membership(
+            configuration: MembershipConfiguration(
+                contact: own, workerPorts: configuration.workerPorts, publicURL: configuration.publicURL,
+                region: configuration.region, freeChildSlots: slots),
+            generator: root.child(4), now: now)
+        routes = StreamRoutes(
+            configuration: StreamRoutesConfiguration(
+                own: own, workerPorts: configuration.workerPorts, maxChildren: configuration.maxChildren,
+                preferredCipher: .preferred),
+            generator: root.child(5), now: now)
+        streams = StreamDirectory(workerCount: configuration.workerPorts.count)
+    }
+
+    package var id: NodeID { configuration.identity.id }
+
+    /// Joins through `seeds`; without seeds the node is a swarm of one until somebody joins through it.
+    package mutating func start(
+        seeds: [Contact], at now: Now, into out: inout Outbox, events: inout EventBuffer<SwarmEvent>
+    ) {
+        membership.join(seeds, at: now)
+        dht.bootstrap(seeds, at: now, into: &messages, events: &dhtEvents)
+        advance(to: now, into: &out, events: &events)
+    }
+
+    // MARK: Machine
+
+    package mutating func receive(
+        _ datagram: inout MutableSpan<UInt8>, from source: NetworkAddress, at now: Now, into out: inout Outbox,
+        events: inout EventBuffer<SwarmEvent>
+    ) {
+        if let delivery = links.receive(&datagram, from: source, at: now, into: &out, events: &linkEvents) {
+            dispatch(datagram.span.extracting(delivery.range), from: delivery.peer, at: now)
+        }
+        settle(at: now, into: &out, events: &events)
+        links.finishReceive(at: now, into: &out, events: &linkEvents)
+    }
+
+    package mutating func advance(
+        to now: Now, into out: inout Outbox, events: inout EventBuffer<SwarmEvent>
+    ) {
+        links.advance(to: now, into: &out, events: &linkEvents)
+        dht.advance(to: now, into: &messages, events: &dhtEvents)
+        membership.advance(to: now, into: &messages, events: &memberEvents)
+        routes.advance(to: now, into: &messages, events: &routeEvents)
+        releaseUnwatched(at: now)
+        expireRequests(at: now, events: &events)
+        settle(at: now, into: &out, events: &events)
+    }
+
+    package var nextDeadline: MonotonicInstant? {
+        var deadline = Deadline.earlier(links.nextDeadline, dht.nextDeadline)
+        deadline = Deadline.earlier(deadline, membership.nextDeadline)
+        deadline = Deadline.earlier(deadline, routes.nextDeadline)
+        deadline = Deadline.earlier(deadline, streams.nextRelease)
+        return Deadline.earlier(deadline, pending.nextDeadline)
+    }
+
+    // MARK: Between the machines
+
+    /// Hands the decrypted message to the machine that its first byte names.
+    private mutating func dispatch(_ message: Span<UInt8>, from peer: Peer, at now: Now) {
+        switch message[0] {
+        case 0x10...0x2f:
+            dht.receive(message, from: peer, at: now, into: &messages, events: &dhtEvents)
+        case 0x30...0x3f:
+            membership.receive(message, from: peer, at: now, into: &messages, events: &memberEvents)
+        case 0x40...0x5f:
+            let epoch = links.mediaSecret(with: peer.id)?.epoch
+            routes.receive(message, from: peer, mediaEpoch: epoch, at: now, into: &messages, events: &routeEvents)
+        default:
+            refusals.add(.unknownMessageType)
+        }
+    }
+
+    /// Runs until no machine has anything left to say: messages to the links, events to whom they concern. Each round
+    /// only handles what an earlier one caused, and every cause is finite, so this ends; the bound is a safeguard
+    /// against a defect, and counted.
+    mutating func settle(at now: Now, into out: inout Outbox, events: inout EventBuffer<SwarmEvent>) {
+        for _ in 0..<Self.settleRounds {
+            sendMessages(at: now, into: &out)
+            var isQuiet = true
+            while let event = linkEvents.popFirst() {
+                isQuiet = false
+                handle(event, at: now)
+            }
+            while let event = memberEvents.popFirst() {
+                isQuiet = false
+                handle(event, at: now, events: &events)
+            }
+            while let event = dhtEvents.popFirst() {
+                isQuiet = false
+                handle(event, at: now, events: &events)
+            }
+            while let event = routeEvents.popFirst() {
+                isQuiet = false
+                handle(event, at: now, events: &events)
+            }
+            if isQuiet, messages.isEmpty { return }
+        }
+        refusals.add(.unsettled)
+    }
+
+    private static var settleRounds: Int { 64 }
+
+    private mutating func sendMessages(at now: Now, into out: inout Outbox) {
+        guard !messages.isEmpty else { return }
+        Self.transmit(messages, over: &links, localHosts: configuration.localHosts, now, &out, &linkEvents)
+        messages.removeAll()
+    }
+
+    /// Takes the machines' parts one by one, so that the messages can be read while the links change.
+    private static func transmit(
+        _ messages: borrowing MessageOutbox, over links: inout LinkTable, localHosts: [NetworkAddress], _ now: Now,
+        _ out: inout Outbox, _ events: inout EventBuffer<LinkEvent>
+    ) {
+        for index in 0..<messages.count {
+            let entry = messages.entry(index)
+            links.send(
+                messages.bytes(of: index), to: reachable(entry.destination, from: localHosts),
+                isIdempotent: entry.isIdempotent, at: now, into: &out, events: &events)
+        }
+    }
+
+    /// A contact's loopback address reaches it only from the machine it runs on, which shares another address with us
+    /// (or has none); from anywhere else it would reach ourselves.
+    private static func reachable(_ contact: Contact, from localHosts: [NetworkAddress]) -> Contact {
+        guard contact.addresses.contains(where: \.isLoopback) else { return contact }
+        let others = contact.addresses.filter { !$0.isLoopback }
+        let isHere = others.contains { address in localHosts.contains { $0.hasSameHost(as: address) } }
+        var reachable = contact
+        if others.isEmpty { return contact }
+        reachable.addresses = AddressList(isHere ? contact.addresses.filter(\.isLoopback) : others)
+        return reachable
+    }
+}
+
+/// What the composition itself refuses; each machine counts its own.
+package enum CompositionRefusal: Int, CaseIterable, Sendable {
+    case unknownMessageType
+    /// More rounds than any cause needs: a defect.
+    case unsettled
+    case streamsFull
+    case sessionsFull
+    /// An agreed media link whose control session has no secret any more.
+    case missingMediaSecret
+    case badDescriptor
+}

@@ -1,0 +1,148 @@
+import DHT
+import SwarmCore
+import Testing
+
+@Suite struct ClosestLookupTests {
+    private let start = MonotonicInstant(nanoseconds: 1_000_000_000)
+
+    /// A search over random worlds: honest nodes that know a random few, silent ones, and liars that invent nearer
+    /// nodes without end. Whatever they do, the bounds hold and the search ends.
+    @Test(arguments: 1...60 as ClosedRange<UInt64>) func boundsHoldWhateverIsAnswered(seed: UInt64) {
+        var samples = Samples(seed: seed)
+        let own = NodeID(samples.bytes32())
+        let target = samples.bytes32()
+        var parameters = ClosestLookup.Parameters()
+        parameters.width = 1 + samples.generator.integer(below: 20)
+        parameters.parallelism = 1 + samples.generator.integer(below: 6)
+        parameters.waitsForLatePeers = samples.generator.next() & 1 == 0
+        parameters.candidateLimit = 40 + samples.generator.integer(below: 100)
+        parameters.askLimit = 20 + samples.generator.integer(below: 60)
+        let world = (0..<200).map { _ in samples.contact() }
+        let ownContact = Contact(id: own, key: PublicKey(.zero), addresses: world[0].addresses)
+        var lookup = ClosestLookup(
+            target: target, own: own, seeds: world.prefix(5).map { ClosestLookup.Hint($0) }, parameters: parameters)
+        var waiting: [Contact] = []
+        var asked: Set<NodeID> = []
+        var answered: Set<NodeID> = []
+        var now = start
+        var steps = 0
+        search: while steps < 5000 {
+            steps += 1
+            switch lookup.next(now) {
+            case .finished: break search
+            case .ask(let peer):
+                #expect(peer.id != own)
+                #expect(asked.insert(peer.id).inserted, "nobody is asked twice")
+                waiting.append(peer)
+            case .wait:
+                #expect(lookup.outstanding == waiting.count && !waiting.isEmpty)
+                let peer = waiting.remove(at: samples.generator.integer(below: waiting.count))
+                switch samples.generator.integer(below: 4) {
+                case 0: lookup.onFailure(peer.id)
+                case 1:
+                    // A liar: nearer and nearer nodes that do not exist, this node, and itself.
+                    let lies = (0..<30).map { index -> ClosestLookup.Hint in
+                        var bytes = target
+                        bytes.word1 ^= samples.generator.next() >> UInt64(index)
+                        let contact = Contact(
+                            id: NodeID(bytes), key: PublicKey(.zero), addresses: world[0].addresses)
+                        return ClosestLookup.Hint(contact)
+                    }
+                    lookup.onSuccess(
+                        peer.id, closer: [ClosestLookup.Hint(ownContact), ClosestLookup.Hint(peer)] + lies)
+                    answered.insert(peer.id)
+                default:
+                    let known = (0..<10).map { _ in world[samples.generator.integer(below: world.count)] }
+                    lookup.onSuccess(peer.id, closer: known.map { ClosestLookup.Hint($0) })
+                    answered.insert(peer.id)
+                }
+                if samples.generator.next() & 3 == 0, let late = lookup.nextDeadline { now = max(now, late) }
+            }
+            #expect(lookup.inFlight <= parameters.parallelism)
+            #expect(lookup.outstanding <= 2 * parameters.parallelism)
+            #expect(lookup.candidateCount <= parameters.candidateLimit)
+            #expect(lookup.asked <= parameters.askLimit)
+        }
+        #expect(lookup.isFinished && lookup.next(now) == .finished && lookup.nextDeadline == nil)
+        let closest = lookup.closest
+        #expect(closest.count <= parameters.width)
+        #expect(closest.allSatisfy { answered.contains($0.id) })
+        #expect(
+            zip(closest, closest.dropFirst()).allSatisfy { near, far in
+                near.id.distance(to: target) < far.id.distance(to: target)
+            })
+    }
+
+    /// In an honest world where every node knows its neighbourhood, the true k nearest are found.
+    @Test(arguments: 1...10 as ClosedRange<UInt64>) func honestWorldsGiveTheTrueNearest(seed: UInt64) {
+        var samples = Samples(seed: seed)
+        let target = samples.bytes32()
+        let world = (0..<300).map { _ in samples.contact() }
+        var tables: [NodeID: RoutingTable] = [:]
+        for node in world {
+            var table = RoutingTable(own: node.id, configuration: DHTConfiguration())
+            for other in world { _ = table.observe(other, roundTrip: nil, at: start) }
+            tables[node.id] = table
+        }
+        let own = NodeID(samples.bytes32())
+        var lookup = ClosestLookup(
+            target: target, own: own, seeds: [ClosestLookup.Hint(world[0])], parameters: ClosestLookup.Parameters())
+        var waiting: [Contact] = []
+        search: while true {
+            switch lookup.next(start) {
+            case .finished: break search
+            case .ask(let peer): waiting.append(peer)
+            case .wait:
+                let peer = waiting.removeFirst()
+                let known = tables[peer.id]?.closest(to: target, limit: 20) ?? []
+                lookup.onSuccess(peer.id, closer: known.map { ClosestLookup.Hint($0.contact) })
+            }
+        }
+        let expected = world.sorted { $0.id.distance(to: target) < $1.id.distance(to: target) }.prefix(20)
+        #expect(lookup.closest == Array(expected))
+    }
+
+    @Test func lateAndUnaskedAnswers() {
+        var samples = Samples(seed: 5)
+        let peers = (0..<8).map { _ in samples.contact() }
+        var parameters = ClosestLookup.Parameters()
+        parameters.parallelism = 1
+        var lookup = ClosestLookup(
+            target: .zero, own: NodeID(samples.bytes32()),
+            seeds: peers.map { ClosestLookup.Hint($0, roundTrip: .milliseconds(50)) }, parameters: parameters)
+        guard case .ask(let first) = lookup.next(start) else {
+            Issue.record("nobody asked")
+            return
+        }
+        #expect(lookup.next(start) == .wait)
+        #expect(lookup.nextDeadline == start + .milliseconds(120))
+        // Late, so another is asked meanwhile; but no third, since two are out.
+        guard case .ask(let second) = lookup.next(start + .milliseconds(120)) else {
+            Issue.record("no hedge")
+            return
+        }
+        #expect(lookup.next(start + .seconds(1)) == .wait)
+        let stranger = samples.contact()
+        #expect(lookup.onSuccess(stranger.id, closer: []) == false)
+        #expect(lookup.onSuccess(first.id, closer: []) == true)
+        #expect(lookup.onSuccess(first.id, closer: []) == false)
+        lookup.onFailure(second.id)
+        #expect(lookup.closest == [first])
+    }
+
+    @Test func nobodyToAskIsTheEnd() {
+        var lookup = ClosestLookup(target: .zero, own: NodeID(.zero), seeds: [], parameters: ClosestLookup.Parameters())
+        #expect(lookup.next(start) == .finished)
+        #expect(lookup.closest.isEmpty)
+    }
+
+    /// (round trip in ms, patience in ms)
+    @Test(arguments: [(nil, 200), (1, 40), (50, 120), (1000, 400)] as [(Int64?, Int64)])
+    func patienceFollowsTheRoundTrip(roundTrip: Int64?, patience: Int64) {
+        let timing = RequestTiming(roundTrip: roundTrip.map { .milliseconds($0) })
+        #expect(timing.patience == .milliseconds(patience))
+        #expect(timing.timeout == .milliseconds(patience * 6))
+        #expect(timing.nextTransmission(afterSending: 1) == timing.patience)
+        #expect(timing.nextTransmission(afterSending: 3) == nil)
+    }
+}

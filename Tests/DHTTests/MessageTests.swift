@@ -1,0 +1,163 @@
+import DHT
+import SwarmCore
+import SwarmCrypto
+import Testing
+
+@Suite struct MessageTests {
+    private let identity = Identity(seed: Bytes32(1, 2, 3, 4))
+
+    private func samplesOfAll(_ samples: inout Samples) -> [DHTMessage] {
+        let id = RequestID(samples.generator.next())
+        var contacts: [Contact] = []
+        for index in 0..<9 as Range<UInt32> {
+            var addresses = AddressList(NetworkAddress(ipv4: 0x0102_0300 + index, port: UInt16(7000 + index)))
+            if index % 3 == 0 { addresses.append(NetworkAddress(high: 0x2001_0db8_0000_0000, low: 5, port: 9)) }
+            contacts.append(makeContact(PublicKey(samples.bytes32()), addresses))
+        }
+        let origin = identity.record(.streamOrigin, "live/alice", sequence: 1_800_000_000_000, epoch: 77)
+        let entry = identity.record(.prefixEntry, "live/alice", sequence: 1_800_000_000_000, depth: 1)
+        let grave = identity.record(.streamOrigin, "x", sequence: 3, isTombstone: true)
+        let held = [origin, entry, grave].map { HeldRecord(record: $0, remaining: .milliseconds(1234)) }
+        let node = identity.record(.nodeAddresses, "", sequence: 9)
+        return [
+            .ping(id, isClient: false), .ping(id, isClient: true), .pong(id),
+            .findNode(id, isClient: false, target: samples.bytes32()),
+            .contacts(id, []), .contacts(id, contacts),
+            .get(id, isClient: true, GetQuery(key: origin.key, kinds: .location, limit: 5, skip: 300)),
+            .values(id, total: 0, [], closer: []), .values(id, total: 900, held, closer: contacts),
+            .put(id, isClient: false, origin), .put(id, isClient: false, node), .putResult(id, .stored, incumbent: nil),
+            .putResult(id, .nameTaken, incumbent: Incumbent(record: origin, age: .seconds(9))),
+            .putResult(id, .refused, incumbent: nil),
+        ]
+    }
+
+    @Test func everyMessageSurvivesTheWire() throws {
+        var samples = Samples(seed: 1)
+        for message in samplesOfAll(&samples) {
+            let bytes = encode(message)
+            #expect((0x10...0x2f).contains(bytes[0]) && bytes.count <= Limits.messageBytes)
+            let parsed = try DHTMessage.parse(bytes.span)
+            #expect(parsed.message == message && parsed.skipped.isEmpty)
+            // Fields of later versions are stepped over.
+            let longer = try DHTMessage.parse((bytes + [1, 2, 3]).span)
+            #expect(longer.message == message)
+            // Every cut is malformed and never a trap.
+            for count in 0..<bytes.count {
+                #expect(throws: DHTRefusal.malformed) { try DHTMessage.parse(bytes.span.extracting(0..<count)) }
+            }
+        }
+    }
+
+    @Test func recordsAreSignedAsReceived() throws {
+        let record = identity.record(.streamOrigin, "live/alice", sequence: 5, epoch: 3)
+        #expect(record.isAuthentic(.real))
+        // A field of a later version is kept, signed and stepped over.
+        let body = record.body + [0xaa, 0xbb]
+        let later = try Record(body: body.span, signature: identity.sign(domain: Record.domain, body.span))
+        #expect(later.isAuthentic(.real) && later.name == "live/alice" && later.body == body)
+        for index in record.body.indices {
+            var forged = record.body
+            forged[index] ^= 0x20
+            guard let changed = try? Record(body: forged.span, signature: record.signature) else { continue }
+            #expect(!changed.isAuthentic(.real))
+        }
+        let foreign = identity.sign(domain: "something else", record.body.span)
+        #expect(try !Record(body: record.body.span, signature: foreign).isAuthentic(.real))
+    }
+
+    /// (kind, name, depth, accepted)
+    @Test(
+        arguments: [
+            (.streamOrigin, "demo", 0, true), (.streamOrigin, "", 0, false), (.streamOrigin, "a//b", 0, false),
+            (.streamOrigin, "demo", 1, false), (.prefixEntry, "a/b/c", 2, true), (.prefixEntry, "a/b/c", 3, false),
+            (.prefixEntry, "../x", 0, false), (.nodeAddresses, "", 0, true), (.nodeAddresses, "x", 0, false),
+        ] as [(RecordKind, String, UInt8, Bool)])
+    func namesAreChecked(kind: RecordKind, name: String, depth: UInt8, isAccepted: Bool) {
+        let record = identity.record(kind, name, sequence: 1, depth: depth)
+        let parsed = try? Record(body: record.body.span, signature: record.signature)
+        #expect((parsed != nil) == isAccepted)
+    }
+
+    /// (name, depth, prefix)
+    @Test(arguments: [("a/b/c", 0, ""), ("a/b/c", 1, "a"), ("a/b/c", 2, "a/b"), ("a/b/c", 3, "a/b/c"), ("a", 0, "")])
+    func prefixesAreWholeSegments(name: String, depth: Int, prefix: String) {
+        #expect(StreamPrefix.of(name, depth: depth) == prefix)
+    }
+
+    @Test(
+        arguments: [("", ""), ("a/", "a"), ("a/b", "a/b"), ("/", ""), ("a//", nil), ("a b", nil)] as [(String, String?)]
+    )
+    func prefixesAreNormalised(text: String, expected: String?) {
+        #expect(StreamPrefix.normalised(text) == expected)
+    }
+
+    @Test func refusalsHaveTheirReason() {
+        func reason(_ bytes: [UInt8]) -> DHTRefusal? {
+            do throws(DHTRefusal) {
+                _ = try DHTMessage.parse(bytes.span)
+                return nil
+            } catch {
+                return error
+            }
+        }
+        let id = [UInt8](repeating: 7, count: 8)
+        #expect(reason([]) == .malformed)
+        #expect(reason([0x2f] + id) == .unknownType)
+        #expect(reason([0x13] + id + [21]) == .oversizedAnswer)
+        #expect(reason([0x13] + id + [0x40, 1]) == .malformed)
+        #expect(reason([0x15] + id + [0, 17]) == .oversizedAnswer)
+        #expect(reason([0x16] + id + [0] + [0x7f, 0xff]) == .malformed)
+        var put = encode(.put(RequestID(1), isClient: false, identity.record(.streamOrigin, "demo", sequence: 1)))
+        put[11] = 0x77
+        #expect(reason(put) == .unknownKind)
+    }
+
+    @Test func theLongestMessagesFit() throws {
+        var samples = Samples(seed: 3)
+        var addresses = AddressList()
+        for index in 0..<4 as Range<UInt64> {
+            addresses.append(NetworkAddress(high: 0x2001_0db8_0000_0000, low: index, port: 1))
+        }
+        let name = Array(repeating: String(repeating: "n", count: 30), count: 8).joined(separator: "/") + "nnnnnnn"
+        #expect(name.utf8.count == 254)
+        var statement = RecordStatement(
+            kind: .prefixEntry, publisher: identity.contact(at: addresses), sequence: .max, lifetime: .seconds(60))
+        statement.name = name
+        statement.depth = 7
+        statement.epoch = .max
+        let record = Record(statement, by: identity)
+        let held = HeldRecord(record: record, remaining: .seconds(45))
+        let contacts = (0..<20).map { _ in makeContact(PublicKey(samples.bytes32()), addresses) }
+        let values = try DHTMessage.parse(
+            encode(.values(RequestID(1), total: 9, Array(repeating: held, count: 16), closer: contacts)).span)
+        guard case .values(_, 9, let records, let closer) = values.message else {
+            Issue.record("wrong message")
+            return
+        }
+        #expect(records == [held] && closer.count == 6)
+        let answer = try DHTMessage.parse(encode(.contacts(RequestID(1), contacts)).span)
+        #expect(answer.message == .contacts(RequestID(1), Array(contacts.prefix(10))))
+        let proof = DHTMessage.putResult(RequestID(1), .nameTaken, incumbent: Incumbent(record: record, age: .zero))
+        #expect(try DHTMessage.parse(encode(proof).span).message == proof)
+    }
+
+    @Test func randomAndMutatedInputsNeverTrap() {
+        var samples = Samples(seed: 4)
+        let originals = samplesOfAll(&samples).map(encode)
+        for round in 0..<100_000 {
+            var bytes: [UInt8]
+            if round % 4 == 0 {
+                bytes = samples.bytes(samples.generator.integer(below: 80))
+                if !bytes.isEmpty { bytes[0] = 0x10 | bytes[0] & 0x0f }
+            } else {
+                bytes = originals[samples.generator.integer(below: originals.count)]
+                for _ in 0...samples.generator.integer(below: 4) {
+                    let index = samples.generator.integer(below: bytes.count)
+                    bytes[index] = UInt8(truncatingIfNeeded: samples.generator.next() >> 32)
+                }
+                if round % 7 == 0 { bytes.removeLast(samples.generator.integer(below: bytes.count)) }
+            }
+            DHTFuzz.parse(bytes.span)
+        }
+    }
+}

@@ -1,0 +1,4 @@
+import Glibc
+
+/// SIGUSR1 to this process.
+func raiseUserSignal() { kill(getpid(), SIGUSR1) }
