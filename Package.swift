@@ -87,6 +87,7 @@ let package = Package(
         tests("SwarmCoreTests", ["SwarmCore"]),
         tests("SwarmCryptoTests", ["SwarmCrypto", "SwarmCore"]),
         tests("EventLoopTests", ["EventLoop", "SwarmCore", "CSwarmShims"]),
+        tests("ToolingTests", ["SwarmCore", "EventLoop", "CBenchFloor", "CAllocationCounter"]),
         tests("DHTTests", ["DHT", "SwarmCrypto", "SwarmCore"]),
         tests("RoutingTests", ["Routing", "SwarmCrypto", "SwarmCore"]),
         tests(

@@ -72,13 +72,14 @@ package struct SlotID: Hashable, Sendable {
 
     /// The element of a handle that `contains` accepts; a stale one traps.
     package subscript(id: SlotID) -> Element {
-        _read {
+        // Addressors rather than coroutines: those allocate a frame per access where they are not inlined.
+        unsafeAddress {
             precondition(contains(id), "stale slab handle \(id.index).\(id.generation)")
-            yield unsafe elements[Int(id.index)]
+            return unsafe UnsafePointer(elements + Int(id.index))
         }
-        _modify {
+        unsafeMutableAddress {
             precondition(contains(id), "stale slab handle \(id.index).\(id.generation)")
-            yield unsafe &elements[Int(id.index)]
+            return unsafe elements + Int(id.index)
         }
     }
 

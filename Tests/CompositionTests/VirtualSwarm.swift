@@ -34,21 +34,35 @@ final class VirtualNode {
     var id: NodeID { machine.id }
 }
 
-/// A headless client of one node.
+/// A headless client of one node: a publisher or a player.
 final class VirtualClient {
-    enum Role: ~Copyable {
-        case publisher(PublisherMachine)
-        case player(PlayerMachine)
-    }
-
-    var role: Role
+    var publisher: PublisherMachine?
+    var player: PlayerMachine?
     let address: NetworkAddress
     let token: String
 
-    init(role: consuming Role, address: NetworkAddress, token: String) {
-        self.role = role
+    init(publisher: consuming PublisherMachine?, player: consuming PlayerMachine?, address: NetworkAddress, token: String) {
+        self.publisher = publisher
+        self.player = player
         self.address = address
         self.token = token
+    }
+
+    var nextDeadline: MonotonicInstant? { Deadline.earlier(publisher?.nextDeadline, player?.nextDeadline) }
+
+    func report(at now: Now) -> PlayerReport { player?.report(at: now.monotonic) ?? PlayerReport(duration: .zero) }
+
+    func receive(
+        _ datagram: inout MutableSpan<UInt8>, from source: NetworkAddress, at now: Now, into out: inout Outbox,
+        events: inout EventBuffer<ClientEvent>
+    ) {
+        publisher?.receive(&datagram, from: source, at: now, into: &out, events: &events)
+        player?.receive(&datagram, from: source, at: now, into: &out, events: &events)
+    }
+
+    func advance(to now: Now, into out: inout Outbox, events: inout EventBuffer<ClientEvent>) {
+        publisher?.advance(to: now, into: &out, events: &events)
+        player?.advance(to: now, into: &out, events: &events)
     }
 }
 
@@ -99,7 +113,7 @@ final class VirtualSwarm {
     }
 
     func publish(_ name: StreamName, at node: VirtualNode) throws -> VirtualClient? {
-        let clip = try MediaClip(webM: demoClip())
+        let clip = try WebMReader.read(demoClip())
         let generator = nextGenerator()
         let certificate = try DTLSCertificate(at: now)
         var random = generator.child(1)
@@ -110,7 +124,7 @@ final class VirtualSwarm {
         let session = try offer.apply(answer: created.sdp)
         let machine = PublisherMachine(
             clip: clip, session: session, certificate: certificate, generator: generator, at: now)
-        return add(.publisher(machine), token: created.token)
+        return add(publisher: machine, token: created.token)
     }
 
     func play(_ name: StreamName, at node: VirtualNode) throws -> VirtualClient? {
@@ -125,7 +139,7 @@ final class VirtualSwarm {
         let session = try offer.apply(answer: created.sdp)
         let machine = PlayerMachine(
             session: session, certificate: certificate, generator: generator, startedAt: startedAt, at: now)
-        return add(.player(machine), token: created.token)
+        return add(player: machine, token: created.token)
     }
 
     func statistics(of node: VirtualNode) -> NodeStatistics? {
@@ -257,11 +271,13 @@ final class VirtualSwarm {
 
     // MARK: Clients
 
-    private func add(_ role: consuming VirtualClient.Role, token: String) -> VirtualClient {
+    private func add(
+        publisher: consuming PublisherMachine? = nil, player: consuming PlayerMachine? = nil, token: String
+    ) -> VirtualClient {
         let address = NetworkAddress(ipv4: 0xc633_6400 + UInt32(clients.count + 1), port: 5000)
-        let client = VirtualClient(role: role, address: address, token: token)
+        let client = VirtualClient(publisher: publisher, player: player, address: address, token: token)
         clients.append(client)
-        client.start(at: now, into: &out, events: &clientEvents)
+        client.advance(to: now, into: &out, events: &clientEvents)
         flush(from: address)
         return client
     }
@@ -275,26 +291,6 @@ final class VirtualSwarm {
     }
 }
 
-extension VirtualClient {
-    var nextDeadline: MonotonicInstant? {
-        switch role {
-        case .publisher(let machine): machine.nextDeadline
-        case .player(let machine): machine.nextDeadline
-        }
-    }
-
-    var report: PlayerReport? { nil }
-
-    func start(at now: Now, into out: inout Outbox, events: inout EventBuffer<ClientEvent>) {
-        change { role in
-            switch consume role {
-            case .publisher(var machine):
-                machine.start(at: now, into: &out, events: &events)
-                return .publisher(machine)
-            case .player(var machine):
-                machine.start(at: now, into: &out, events: &events)
-                return .player(machine)
-            }
-        }
-    }
+private func demoClip() -> [UInt8] {
+    unsafe Array(UnsafeBufferPointer(start: demo_clip_bytes, count: demo_clip_byte_count))
 }

@@ -2,7 +2,7 @@ import SwarmCore
 
 /// The frames inside a media link datagram (PROTOCOL.md, "Media links"). A control frame states its length, so that an
 /// unknown one is skipped; a media frame is the last of its datagram and runs to its end.
-enum LinkFrame: Equatable {
+package enum LinkFrame: Equatable {
     /// Nothing: proves the sender's key and address.
     case open
     case ping(UInt64)
@@ -25,57 +25,57 @@ enum LinkFrame: Equatable {
     /// A control frame of a later version.
     case unknown
 
-    enum Kind {
-        static var open: UInt8 { 0x01 }
-        static var ping: UInt8 { 0x02 }
-        static var pong: UInt8 { 0x03 }
-        static var report: UInt8 { 0x04 }
-        static var nack: UInt8 { 0x05 }
-        static var keyFrameRequest: UInt8 { 0x06 }
-        static var pathChallenge: UInt8 { 0x07 }
-        static var pathResponse: UInt8 { 0x08 }
-        static var resume: UInt8 { 0x09 }
-        static var head: UInt8 { 0x0a }
-        static var clock: UInt8 { 0x0b }
-        static var ended: UInt8 { 0x0c }
-        static var media: UInt8 { 0x80 }
+    package enum Kind {
+        package static var open: UInt8 { 0x01 }
+        package static var ping: UInt8 { 0x02 }
+        package static var pong: UInt8 { 0x03 }
+        package static var report: UInt8 { 0x04 }
+        package static var nack: UInt8 { 0x05 }
+        package static var keyFrameRequest: UInt8 { 0x06 }
+        package static var pathChallenge: UInt8 { 0x07 }
+        package static var pathResponse: UInt8 { 0x08 }
+        package static var resume: UInt8 { 0x09 }
+        package static var head: UInt8 { 0x0a }
+        package static var clock: UInt8 { 0x0b }
+        package static var ended: UInt8 { 0x0c }
+        package static var media: UInt8 { 0x80 }
     }
 }
 
 /// A media frame's header; extensions and payload by their place in the datagram.
-struct MediaFrame: Equatable {
-    var alias: UInt32
-    var layer: UInt8
-    var epochTag: UInt8
+package struct MediaFrame: Equatable {
+    package var alias: UInt32
+    package var layer: UInt8
+    package var epochTag: UInt8
     /// Low 32 bits.
-    var sequence: UInt32
-    var timestamp: UInt32
-    var marker: Bool
-    var place: FramePlace
+    package var sequence: UInt32
+    package var timestamp: UInt32
+    package var marker: Bool
+    package var place: FramePlace
     /// The low 32 bits of the counter that this frame was lost under, for a repair.
-    var repairedCounter: UInt32?
-    var extensions: Range<Int>
-    var payload: Range<Int>
+    package var repairedCounter: UInt32?
+    package var extensions: Range<Int>
+    package var payload: Range<Int>
 
     /// One byte that tells publications apart; HEAD and RESUME carry the whole epoch.
-    static func tag(ofEpoch epoch: UInt64) -> UInt8 {
+    package static func tag(ofEpoch epoch: UInt64) -> UInt8 {
         UInt8(truncatingIfNeeded: Mixer.mix(epoch) >> 56)
     }
 }
 
 /// Reads frames front to back; ends at the first malformed one.
-struct LinkFrameIterator {
+package struct LinkFrameIterator {
     private var offset: Int
     private let end: Int
-    private(set) var isMalformed = false
+    package private(set) var isMalformed = false
 
     /// Frames lie in `range` of the datagram.
-    init(_ range: Range<Int>) {
+    package init(_ range: Range<Int>) {
         offset = range.lowerBound
         end = range.upperBound
     }
 
-    mutating func next(in datagram: Span<UInt8>) -> LinkFrame? {
+    package mutating func next(in datagram: Span<UInt8>) -> LinkFrame? {
         guard offset < end else { return nil }
         if datagram[offset] & LinkFrame.Kind.media != 0 {
             let start = offset
@@ -189,24 +189,24 @@ extension ByteReader {
 /// Frames of ours; each call appends one.
 extension ByteWriter {
     @_lifetime(self: copy self)
-    mutating func appendOpen() { appendControl(LinkFrame.Kind.open, count: 0) }
+    package mutating func appendOpen() { appendControl(LinkFrame.Kind.open, count: 0) }
 
     @_lifetime(self: copy self)
-    mutating func appendWord(_ kind: UInt8, _ value: UInt64) {
+    package mutating func appendWord(_ kind: UInt8, _ value: UInt64) {
         appendControl(kind, count: 8)
         append(value)
     }
 
     /// Values above a varint's range are cut to it.
     @_lifetime(self: copy self)
-    mutating func appendLinkReport(highest: UInt64, received: UInt64) {
+    package mutating func appendLinkReport(highest: UInt64, received: UInt64) {
         appendControl(LinkFrame.Kind.report, count: VarInt.byteCount(of: highest) + VarInt.byteCount(of: received))
         appendVarint(min(highest, VarInt.max))
         appendVarint(min(received, VarInt.max))
     }
 
     @_lifetime(self: copy self)
-    mutating func appendKeyFrameRequest(alias: UInt32, layer: UInt8) {
+    package mutating func appendKeyFrameRequest(alias: UInt32, layer: UInt8) {
         appendControl(LinkFrame.Kind.keyFrameRequest, count: VarInt.byteCount(of: UInt64(alias)) + 1)
         appendVarint(UInt64(alias))
         append(layer)
@@ -214,7 +214,7 @@ extension ByteWriter {
 
     /// The caller appends `holeCount` low words of missing sequences, at most 48.
     @_lifetime(self: copy self)
-    mutating func appendResumeHead(alias: UInt32, layer: UInt8, epoch: UInt64, next: UInt64, holeCount: Int) {
+    package mutating func appendResumeHead(alias: UInt32, layer: UInt8, epoch: UInt64, next: UInt64, holeCount: Int) {
         precondition(holeCount <= 48, "\(holeCount) holes")
         let fixed = VarInt.byteCount(of: UInt64(alias)) + 1 + VarInt.byteCount(of: epoch) + VarInt.byteCount(of: next)
         appendControl(LinkFrame.Kind.resume, count: fixed + holeCount * 4)
@@ -225,7 +225,7 @@ extension ByteWriter {
     }
 
     @_lifetime(self: copy self)
-    mutating func appendHead(alias: UInt32, layer: UInt8, epoch: UInt64, highest: UInt64) {
+    package mutating func appendHead(alias: UInt32, layer: UInt8, epoch: UInt64, highest: UInt64) {
         let count =
             VarInt.byteCount(of: UInt64(alias)) + 1 + VarInt.byteCount(of: epoch) + VarInt.byteCount(of: highest)
         appendControl(LinkFrame.Kind.head, count: count)
@@ -236,7 +236,7 @@ extension ByteWriter {
     }
 
     @_lifetime(self: copy self)
-    mutating func appendClock(alias: UInt32, layer: UInt8, networkTime: UInt64, timestamp: UInt32) {
+    package mutating func appendClock(alias: UInt32, layer: UInt8, networkTime: UInt64, timestamp: UInt32) {
         appendControl(LinkFrame.Kind.clock, count: VarInt.byteCount(of: UInt64(alias)) + 13)
         appendVarint(UInt64(alias))
         append(layer)
@@ -245,21 +245,21 @@ extension ByteWriter {
     }
 
     @_lifetime(self: copy self)
-    mutating func appendEnded(alias: UInt32) {
+    package mutating func appendEnded(alias: UInt32) {
         appendControl(LinkFrame.Kind.ended, count: VarInt.byteCount(of: UInt64(alias)))
         appendVarint(UInt64(alias))
     }
 
     /// The head of a NACK; the caller appends `count` low words of counters, at most 63.
     @_lifetime(self: copy self)
-    mutating func appendLinkNackHead(count: Int) {
+    package mutating func appendLinkNackHead(count: Int) {
         precondition(count <= 63, "\(count) counters")
         appendControl(LinkFrame.Kind.nack, count: count * 4)
     }
 
     /// A media frame: the last of its datagram.
     @_lifetime(self: copy self)
-    mutating func appendMedia(
+    package mutating func appendMedia(
         _ packet: StoredPacket, bytes: Span<UInt8>, alias: UInt32, layer: UInt8, epochTag: UInt8,
         repairing counter: UInt64?
     ) {

@@ -45,6 +45,15 @@ extension MediaLink {
 
     /// Serves one counter of the child's NACK from the layer it was of; the reason where it can't.
     mutating func repair(
+        counter: UInt64, sequence: UInt64, slot: SlotID, bit: UInt8, alias: UInt32,
+        layers: borrowing Slab<MediaLayer>, at now: MonotonicInstant, into out: inout Outbox
+    ) -> MediaRefusal? {
+        repair(
+            counter: counter, sequence: sequence, slot: slot, bit: bit, alias: alias, from: layers[slot], at: now,
+            into: &out)
+    }
+
+    private mutating func repair(
         counter: UInt64, sequence: UInt64, slot: SlotID, bit: UInt8, alias: UInt32, from layer: borrowing MediaLayer,
         at now: MonotonicInstant, into out: inout Outbox
     ) -> MediaRefusal? {
@@ -59,6 +68,15 @@ extension MediaLink {
 
     /// Serves one hole that a child named in RESUME.
     mutating func fill(
+        sequenceLow: UInt32, stream index: Int, layer position: Int, layers: borrowing Slab<MediaLayer>,
+        at now: MonotonicInstant, into out: inout Outbox
+    ) {
+        fill(
+            sequenceLow: sequenceLow, stream: index, layer: position,
+            from: layers[outgoing[index].layers[position].slot], at: now, into: &out)
+    }
+
+    private mutating func fill(
         sequenceLow: UInt32, stream index: Int, layer position: Int, from layer: borrowing MediaLayer,
         at now: MonotonicInstant, into out: inout Outbox
     ) {
@@ -75,6 +93,13 @@ extension MediaLink {
 
     /// States what we have of an incoming stream's layer (RESUME): the parent sends the rest.
     mutating func sendResume(
+        alias: UInt32, bit: UInt8, epoch: UInt64, slot: SlotID, layers: borrowing Slab<MediaLayer>,
+        at now: MonotonicInstant, into out: inout Outbox
+    ) {
+        sendResume(alias: alias, bit: bit, epoch: epoch, of: layers[slot], at: now, into: &out)
+    }
+
+    private mutating func sendResume(
         alias: UInt32, bit: UInt8, epoch: UInt64, of layer: borrowing MediaLayer, at now: MonotonicInstant,
         into out: inout Outbox
     ) {

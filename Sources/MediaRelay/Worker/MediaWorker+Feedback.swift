@@ -108,7 +108,7 @@ extension MediaWorker {
             for step in 0...16 {
                 guard let sequence = item.sequence(at: step) else { continue }
                 let refusal = viewers[slot].repair(
-                    viewerSequence: sequence, egress: egress, from: layers[layer], at: now, into: &out)
+                    viewerSequence: sequence, egress: egress, slot: layer, layers: layers, at: now, into: &out)
                 if let refusal { refusals.add(refusal) }
             }
         }

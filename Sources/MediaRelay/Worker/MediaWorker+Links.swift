@@ -157,7 +157,7 @@ extension MediaWorker {
                     continue
                 }
                 links[link].sendResume(
-                    alias: attached.alias, bit: UInt8(bit), epoch: epoch, of: layers[slot], at: now.monotonic,
+                    alias: attached.alias, bit: UInt8(bit), epoch: epoch, slot: slot, layers: layers, at: now.monotonic,
                     into: &out)
             }
         }
@@ -262,7 +262,7 @@ extension MediaWorker {
             case .media(let layer, let alias, let bit, let sequence):
                 guard layers.contains(layer) else { continue }
                 let refusal = links[slot].repair(
-                    counter: counter, sequence: sequence, slot: layer, bit: bit, alias: alias, from: layers[layer],
+                    counter: counter, sequence: sequence, slot: layer, bit: bit, alias: alias, layers: layers,
                     at: now.monotonic, into: &out)
                 if let refusal { refusals.add(refusal) }
             }
@@ -290,7 +290,7 @@ extension MediaWorker {
         var offset = holes.lowerBound
         while offset + 4 <= holes.upperBound {
             links[slot].fill(
-                sequenceLow: datagram.loadUInt32(at: offset), stream: index, layer: position, from: layers[layer],
+                sequenceLow: datagram.loadUInt32(at: offset), stream: index, layer: position, layers: layers,
                 at: now.monotonic, into: &out)
             offset += 4
         }

@@ -96,6 +96,13 @@ struct ViewerSession: ~Copyable {
 
     /// Serves one number of a viewer's NACK; the reason where it can't.
     mutating func repair(
+        viewerSequence: UInt16, egress index: Int, slot: SlotID, layers: borrowing Slab<MediaLayer>, at now: Now,
+        into out: inout Outbox
+    ) -> MediaRefusal? {
+        repair(viewerSequence: viewerSequence, egress: index, from: layers[slot], at: now, into: &out)
+    }
+
+    private mutating func repair(
         viewerSequence: UInt16, egress index: Int, from layer: borrowing MediaLayer, at now: Now,
         into out: inout Outbox
     ) -> MediaRefusal? {

@@ -308,6 +308,7 @@ const player = {
     });
     await session.negotiate();
     if (!current()) return session.end();
+    this.show("busy", "Waiting for the first picture");
     await session.lost();
   },
 
@@ -350,7 +351,7 @@ const player = {
     const isLive = figures.framesDecoded > 0 || figures.audioSamples > 0;
     if (isLive && $("stage").dataset.state !== "live") { this.show("live"); swarm.refreshRoute(); }
     $("f-resolution").textContent = figures.width ? `${figures.width} × ${figures.height}` : "–";
-    $("f-fps").textContent = figures.framesPerSecond ? String(Math.round(figures.framesPerSecond)) : "–";
+    $("f-fps").textContent = figures.framesPerSecond ? `${Math.round(figures.framesPerSecond)} fps` : "–";
     $("f-bitrate").textContent = bits(figures.bitrate);
     $("f-loss").textContent = figures.packetsReceived ? percent(figures.lossRatio) : "–";
     $("f-rtt").textContent = milliseconds(figures.roundTripMs);
