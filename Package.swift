@@ -44,7 +44,8 @@ let package = Package(
             name: "CSodium", path: "Sources/CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
         .systemLibrary(
             name: "COpenSSL", path: "Sources/COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
-        .systemLibrary(name: "CSRTP", path: "Sources/CSRTP", pkgConfig: "libsrtp2", providers: [.apt(["libsrtp2-dev"])]),
+        .systemLibrary(
+            name: "CSRTP", path: "Sources/CSRTP", pkgConfig: "libsrtp2", providers: [.apt(["libsrtp2-dev"])]),
         .target(name: "CSwarmShims", path: "Sources/CSwarmShims"),
         .target(name: "CDemoClip", path: "Sources/CDemoClip", exclude: ["demo.webm"]),
         .target(name: "CBenchFloor", dependencies: ["COpenSSL"], path: "Sources/CBenchFloor"),
@@ -55,7 +56,9 @@ let package = Package(
         module("DHT", ["SwarmCore", "SwarmCrypto"]),
         module("Routing", ["SwarmCore", "SwarmCrypto"]),
         module("MediaRelay", ["SwarmCore", "SwarmCrypto", "COpenSSL"]),
-        module("Composition", ["SwarmCore", "SwarmCrypto", "DHT", "Routing", "MediaRelay"], path: "Sources/SwarmNode/Composition"),
+        module(
+            "Composition", ["SwarmCore", "SwarmCrypto", "DHT", "Routing", "MediaRelay"],
+            path: "Sources/SwarmNode/Composition"),
         module(
             "SwarmNode",
             [

@@ -112,7 +112,8 @@ private enum IPv6Text {
         guard parts.count == 4 else { return nil }
         var value: UInt32 = 0
         for part in parts {
-            guard part.count <= 3, part.allSatisfy(\.isASCII), part.allSatisfy(\.isNumber), let byte = UInt8(part) else {
+            guard part.count <= 3, part.allSatisfy(\.isASCII), part.allSatisfy(\.isNumber), let byte = UInt8(part)
+            else {
                 return nil
             }
             value = value << 8 | UInt32(byte)

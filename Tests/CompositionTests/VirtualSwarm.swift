@@ -41,7 +41,9 @@ final class VirtualClient {
     let address: NetworkAddress
     let token: String
 
-    init(publisher: consuming PublisherMachine?, player: consuming PlayerMachine?, address: NetworkAddress, token: String) {
+    init(
+        publisher: consuming PublisherMachine?, player: consuming PlayerMachine?, address: NetworkAddress, token: String
+    ) {
         self.publisher = publisher
         self.player = player
         self.address = address
@@ -76,12 +78,28 @@ final class VirtualSwarm {
         let bytes: [UInt8]
     }
 
+    /// What crosses between a node's control thread and its worker's: later, as between real threads.
+    private struct Hop {
+        enum Content {
+            case command(WorkerCommand)
+            case event(WorkerEvent)
+        }
+
+        let due: MonotonicInstant
+        let node: VirtualNode
+        let content: Content
+    }
+
     var nodes: [VirtualNode] = []
     var clients: [VirtualClient] = []
     /// Share of lost datagrams between nodes, 0…1. Clients' paths lose nothing: OpenSSL's timers run on real time.
     var loss = 0.0
     var delay = Interval.milliseconds(10)
-    private(set) var now = Now(monotonic: MonotonicInstant(nanoseconds: 1_000_000_000), wallMilliseconds: 1_800_000_000_000)
+    /// Longer than the wire's: whatever relies on the threads being in step fails.
+    var hopDelay = Interval.milliseconds(15)
+    private var hops: [Hop] = []
+    private(set) var now = Now(
+        monotonic: MonotonicInstant(nanoseconds: 1_000_000_000), wallMilliseconds: 1_800_000_000_000)
     private var wire: [Datagram] = []
     private var order: UInt64 = 0
     private var nextRequest: UInt64 = 1
@@ -174,6 +192,7 @@ final class VirtualSwarm {
 
     private func step(until end: MonotonicInstant) -> Bool {
         var due = wire.first.map { MonotonicInstant(nanoseconds: $0.due) }
+        due = Deadline.earlier(due, hops.first?.due)
         for node in nodes where node.isAlive {
             due = Deadline.earlier(due, Deadline.earlier(node.machine.nextDeadline, node.worker.nextDeadline))
         }
@@ -186,6 +205,10 @@ final class VirtualSwarm {
         if let datagram = wire.first, datagram.due <= now.monotonic.nanoseconds {
             wire.removeFirst()
             deliver(datagram)
+        }
+        while let hop = hops.first, hop.due <= now.monotonic {
+            hops.removeFirst()
+            land(hop)
         }
         for node in nodes where node.isAlive {
             if let deadline = node.machine.nextDeadline, deadline <= now.monotonic {
@@ -234,8 +257,7 @@ final class VirtualSwarm {
         while let event = events.popFirst() {
             switch event {
             case .command(_, let command):
-                node.worker.apply(command, at: now, into: &out, events: &workerEvents)
-                finishWorker(node)
+                hops.append(Hop(due: now.monotonic + hopDelay, node: node, content: .command(command)))
             case .reply(let id, let reply): node.replies[id] = reply
             case .openPlainPorts, .closePlainPorts, .notice: break
             }
@@ -249,8 +271,19 @@ final class VirtualSwarm {
             flush(from: node.workerAddress)
         }
         while let event = workerEvents.popFirst() {
-            node.machine.handle(event, from: 0, at: now, into: &out, events: &events)
-            finish(node)
+            hops.append(Hop(due: now.monotonic + hopDelay, node: node, content: .event(event)))
+        }
+    }
+
+    private func land(_ hop: Hop) {
+        guard hop.node.isAlive else { return }
+        switch hop.content {
+        case .command(let command):
+            hop.node.worker.apply(command, at: now, into: &out, events: &workerEvents)
+            finishWorker(hop.node)
+        case .event(let event):
+            hop.node.machine.handle(event, from: 0, at: now, into: &out, events: &events)
+            finish(hop.node)
         }
     }
 

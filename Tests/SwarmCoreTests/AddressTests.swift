@@ -21,7 +21,10 @@ import Testing
     @Test func mappedAddressesAreIPv4() {
         #expect(NetworkAddress(text: "[::ffff:127.0.0.1]:5") == .loopback(port: 5))
         #expect(NetworkAddress.loopback(port: 5).isLoopback && !NetworkAddress.loopback(port: 5).isPrivate)
-        for text in ["10.0.0.1:1", "172.31.0.1:1", "192.168.1.1:1", "100.64.0.1:1", "169.254.0.1:1", "[fd00::1]:1", "[fe80::1]:1"] {
+        for text in [
+            "10.0.0.1:1", "172.31.0.1:1", "192.168.1.1:1", "100.64.0.1:1", "169.254.0.1:1", "[fd00::1]:1",
+            "[fe80::1]:1",
+        ] {
             #expect(NetworkAddress(text: text)?.isPrivate == true, "\(text)")
         }
         for text in ["172.32.0.1:1", "100.128.0.1:1", "8.8.8.8:1", "[2001:db8::1]:1"] {

@@ -6,7 +6,7 @@ import SwarmNode
 import Testing
 
 /// The service as the node runs it: events, rude clients, TLS, stopping.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct ServiceTests {
     private let node = FakeNode()
 
@@ -76,6 +76,29 @@ struct ServiceTests {
             let after = try await RawConnection.to(port)
             let health = try await after.exchange("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n") { $0.hasSuffix("ok\n") }
             #expect(health.hasPrefix("HTTP/1.1 200"))
+        }
+    }
+
+    @Test func keepsOneHostFromTakingEveryConnection() async throws {
+        try await withService(node: node) { port in
+            var open: [any Channel] = []
+            for _ in 0..<(HTTPLimits.connectionsOfThisMachine + 10) {
+                let bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+                open.append(try await bootstrap.connect(host: "127.0.0.1", port: Int(port)).get())
+            }
+            // The last ten were closed at once; when some of the others go, there is room again.
+            let refused = open.suffix(10)
+            for channel in refused { try await channel.closeFuture.get() }
+            for channel in open.dropLast(10) { #expect(channel.isActive) }
+            for channel in open { channel.close(promise: nil) }
+            for _ in 0..<200 {
+                let connection = try await RawConnection.to(port)
+                let request = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+                let text = (try? await connection.exchange(request) { $0.hasSuffix("ok\n") }) ?? ""
+                if text.hasPrefix("HTTP/1.1 200") { return }
+                try await Task.sleep(for: .milliseconds(20))
+            }
+            Issue.record("no room after the connections were closed")
         }
     }
 

@@ -27,7 +27,8 @@ enum HouseRules {
     static let forbidden: [Rule] = protocolRules + packetPathRules + everywhereRules
 
     private static let protocolRules: [Rule] = [
-        Rule("import Foundation", .protocols, "use SwarmCore's types; Foundation belongs to SwarmNode/HTTP and mafalda"),
+        Rule(
+            "import Foundation", .protocols, "use SwarmCore's types; Foundation belongs to SwarmNode/HTTP and mafalda"),
         Rule("Date(", .protocols, "time is an argument: take a `Now`"),
         Rule("ContinuousClock", .protocols, "time is an argument: take a `Now`"),
         Rule("clock_gettime", .protocols, "time is an argument: take a `Now`"),

@@ -77,7 +77,9 @@ struct SourceFile {
             for case let name as String in walker where name.hasSuffix(".swift") {
                 let text = try String(contentsOf: folder.appendingPathComponent(name), encoding: .utf8)
                 files.append(
-                    SourceFile(path: "\(top)/\(name)", lines: text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)))
+                    SourceFile(
+                        path: "\(top)/\(name)",
+                        lines: text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)))
             }
         }
         return files.sorted { $0.path < $1.path }

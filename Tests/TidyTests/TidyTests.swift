@@ -21,7 +21,8 @@ import Testing
         for file in try SourceFile.all() where file.path.hasPrefix("Sources/") {
             #expect(
                 HouseRules.allowedImports[file.room] != nil,
-                "\(file.path): the room \(file.room) has no row in HouseRules.allowedImports; add it, and to ARCHITECTURE.md")
+                "\(file.path): the room \(file.room) has no row in HouseRules.allowedImports; add it, and to ARCHITECTURE.md"
+            )
         }
     }
 

@@ -1,26 +1,33 @@
 import SwarmCore
 
-/// Which header extension each id of one client's session means, and back. Ids are per session: bundled media
-/// sections share them (RFC 8843 §9.2 with RFC 8285 §6).
-struct ExtensionIDs: Sendable {
-    /// Canonical value by the client's id, 0 for none.
-    private var canonical: [UInt8]
-    /// The client's id by canonical value, 0 where not negotiated.
-    private var client = InlineArray<16, UInt8>(repeating: 0)
-
-    init() { canonical = Array(repeating: 0, count: 256) }
+/// Which header extension each id of a publisher's session means. Ids are per session: bundled media sections share
+/// them (RFC 8843 §9.2 with RFC 8285 §6).
+struct PublisherExtensionIDs: Sendable {
+    /// Canonical value by the publisher's id, 0 for none.
+    private var canonical = InlineArray<256, UInt8>(repeating: 0)
 
     /// The first meaning of an id stays.
     mutating func add(_ mappings: [ExtensionMapping]) {
         for mapping in mappings where mapping.id != 0 && canonical[Int(mapping.id)] == 0 {
             canonical[Int(mapping.id)] = mapping.header.rawValue
-            client[Int(mapping.header.rawValue)] = mapping.id
         }
     }
 
     func header(for id: UInt8) -> HeaderExtension? { HeaderExtension(rawValue: canonical[Int(id)]) }
-    func id(for header: HeaderExtension) -> UInt8 { client[Int(header.rawValue)] }
-    func id(forCanonical value: UInt8) -> UInt8 { value < 16 ? client[Int(value)] : 0 }
+}
+
+/// The id by which a viewer's session knows each header extension, 0 where it was not negotiated.
+struct ViewerExtensionIDs: Sendable {
+    private var ids = InlineArray<16, UInt8>(repeating: 0)
+
+    mutating func add(_ mappings: [ExtensionMapping]) {
+        for mapping in mappings where ids[Int(mapping.header.rawValue)] == 0 {
+            ids[Int(mapping.header.rawValue)] = mapping.id
+        }
+    }
+
+    func id(for header: HeaderExtension) -> UInt8 { ids[Int(header.rawValue)] }
+    func id(forCanonical value: UInt8) -> UInt8 { value < 16 ? ids[Int(value)] : 0 }
 }
 
 /// What ingest learns from a packet's extensions: those that describe the media, in canonical form, and the places
@@ -32,7 +39,7 @@ struct IngestExtensions {
 
     /// Reads the extensions of `header` in `packet` and writes the canonical form of the end-to-end ones to `canonical`.
     static func read(
-        _ header: RTPHeader, of packet: Span<UInt8>, ids: borrowing ExtensionIDs, canonical: inout ByteWriter
+        _ header: RTPHeader, of packet: Span<UInt8>, ids: borrowing PublisherExtensionIDs, canonical: inout ByteWriter
     ) -> IngestExtensions {
         var found = IngestExtensions()
         var elements = HeaderExtensionIterator(header)
@@ -54,6 +61,22 @@ struct IngestExtensions {
     }
 }
 
+/// At most 32 bytes of UTF-8 held in place: a mid (RFC 8843 §15 keeps them to a few bytes).
+struct ShortText: Sendable {
+    private var bytes = InlineArray<32, UInt8>(repeating: 0)
+    private(set) var count = 0
+
+    /// Cut to 32 bytes.
+    init(_ text: String) {
+        for byte in text.utf8.prefix(32) {
+            bytes[count] = byte
+            count += 1
+        }
+    }
+
+    subscript(index: Int) -> UInt8 { bytes[index] }
+}
+
 /// The extensions that every packet to one viewer's track carries, beside those that came with the media.
 struct HopExtensions {
     /// Nil where this packet must be reproducible bit for bit: a retransmission without RTX is the same ciphertext, so
@@ -68,7 +91,7 @@ extension ByteWriter {
     /// extensions under the viewer's ids, and sets the header's X bit; nothing when there is none.
     @_lifetime(self: copy self)
     mutating func appendViewerExtensions(
-        canonical: Span<UInt8>, mid: Span<UInt8>, hop: HopExtensions, ids: borrowing ExtensionIDs
+        canonical: Span<UInt8>, mid: ShortText, hop: HopExtensions, ids: ViewerExtensionIDs
     ) {
         let midID = mid.count > 0 ? ids.id(for: .mid) : 0
         let sequenceID = hop.transportSequence == nil ? 0 : ids.id(for: .transportSequence)
@@ -91,7 +114,7 @@ extension ByteWriter {
         append(UInt16(0))
         if midID != 0 {
             appendElement(midID, count: mid.count, isTwoByte: needsTwoBytes)
-            append(mid)
+            for index in 0..<mid.count { append(mid[index]) }
         }
         if sequenceID != 0, let sequence = hop.transportSequence {
             appendElement(sequenceID, count: 2, isTwoByte: needsTwoBytes)

@@ -13,9 +13,9 @@ struct ViewerEgress: Sendable {
     let clockRate: UInt32
     let kind: MediaKind
     let track: Int
-    /// UTF-8.
-    let mid: [UInt8]
-    var subscription: Subscription?
+    private let mid: ShortText
+    /// Its place on the layer it gets; nil before the viewer is connected, or where the stream has no such layer.
+    private var subscription: Subscription?
 
     /// Added to a packet's sequence, with wrap, to give its 48-bit SRTP index.
     private var indexOffset: UInt64 = 0
@@ -57,7 +57,7 @@ struct ViewerEgress: Sendable {
         clockRate = max(1, configuration.clockRate)
         kind = configuration.kind
         track = Int(configuration.track)
-        mid = Array(configuration.mid.utf8.prefix(32))
+        mid = ShortText(configuration.mid)
         // In the lower half, so that the first packets lost do not confuse the roll-over counter (RFC 3711 §3.3.1).
         lastIndex = generator.next() & 0x3fff | 0x100
         retransmissionIndex = generator.next() & 0x3fff | 0x100
@@ -70,6 +70,19 @@ struct ViewerEgress: Sendable {
     mutating func subscribe(_ subscription: Subscription?) {
         self.subscription = subscription
         isMapped = false
+    }
+
+    var layer: SlotID? { subscription?.layer }
+    /// When a paced replay goes on.
+    var wake: MonotonicInstant? { subscription?.wake }
+
+    /// The next packet to send now, or nil when there is none yet.
+    mutating func next(in layer: borrowing MediaLayer, at now: MonotonicInstant) -> StoredPacket? {
+        subscription?.next(in: layer, at: now)
+    }
+
+    func hasWork(in layer: borrowing MediaLayer, at now: MonotonicInstant) -> Bool {
+        subscription?.hasWork(in: layer, at: now) ?? false
     }
 
     /// The SRTP index of `packet` for this viewer, or nil where it comes too late to have one: an index is used for one
@@ -99,7 +112,7 @@ struct ViewerEgress: Sendable {
 
     /// Writes `packet` as this viewer's own, without protection, and returns its header's length.
     mutating func write(
-        _ packet: StoredPacket, index: UInt64, bytes: Span<UInt8>, hop: HopExtensions, ids: borrowing ExtensionIDs,
+        _ packet: StoredPacket, index: UInt64, bytes: Span<UInt8>, hop: HopExtensions, ids: ViewerExtensionIDs,
         at now: MonotonicInstant, to writer: inout ByteWriter
     ) -> Int {
         let timestamp = packet.timestamp &+ timestampOffset
@@ -107,7 +120,7 @@ struct ViewerEgress: Sendable {
             marker: packet.marker, payloadType: payloadType, sequence: UInt16(truncatingIfNeeded: index),
             timestamp: timestamp, ssrc: ssrc)
         writer.appendViewerExtensions(
-            canonical: bytes.extracting(0..<packet.extensionCount), mid: mid.span, hop: hop, ids: ids)
+            canonical: bytes.extracting(0..<packet.extensionCount), mid: mid, hop: hop, ids: ids)
         let headerLength = writer.count
         writer.append(bytes.extracting(packet.extensionCount..<bytes.count))
         if index > lastIndex || !hasSent {
@@ -123,7 +136,7 @@ struct ViewerEgress: Sendable {
 
     /// Writes `packet` again on the retransmission stream (RFC 4588 §4).
     mutating func writeRetransmission(
-        _ packet: StoredPacket, bytes: Span<UInt8>, hop: HopExtensions, ids: borrowing ExtensionIDs,
+        _ packet: StoredPacket, bytes: Span<UInt8>, hop: HopExtensions, ids: ViewerExtensionIDs,
         payloadType: UInt8, to writer: inout ByteWriter
     ) -> (index: UInt64, headerLength: Int) {
         retransmissionIndex += 1
@@ -131,7 +144,7 @@ struct ViewerEgress: Sendable {
             marker: packet.marker, payloadType: payloadType, sequence: UInt16(truncatingIfNeeded: retransmissionIndex),
             timestamp: packet.timestamp &+ timestampOffset, ssrc: retransmissionSSRC)
         writer.appendViewerExtensions(
-            canonical: bytes.extracting(0..<packet.extensionCount), mid: mid.span, hop: hop, ids: ids)
+            canonical: bytes.extracting(0..<packet.extensionCount), mid: mid, hop: hop, ids: ids)
         let headerLength = writer.count
         writer.append(UInt16(truncatingIfNeeded: packet.sequence &+ indexOffset))
         writer.append(bytes.extracting(packet.extensionCount..<bytes.count))

@@ -14,6 +14,8 @@ package enum NegotiationError: Error, Hashable, Sendable, CustomStringConvertibl
     case noCommonCodec(offered: [String], wanted: [String])
     /// HTTP 400.
     case tooManyTracks(limit: Int)
+    /// HTTP 400: a codec's parameters hold other than printable ASCII, or all together do not fit a descriptor.
+    case unusableParameters
     /// HTTP 400: an answer that does not fit our offer.
     case answerMismatch(String)
 
@@ -27,6 +29,7 @@ package enum NegotiationError: Error, Hashable, Sendable, CustomStringConvertibl
         case .noCommonCodec(let offered, let wanted):
             "no common codec: offered \(Self.list(offered)), wanted \(Self.list(wanted))"
         case .tooManyTracks(let limit): "more than \(limit) audio and video sections"
+        case .unusableParameters: "the a=fmtp parameters are too long in all, or not printable ASCII"
         case .answerMismatch(let what): "the answer does not fit the offer: \(what)"
         }
     }

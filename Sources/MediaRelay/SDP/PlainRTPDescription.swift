@@ -44,6 +44,7 @@ package struct PlainRTPDescription: Sendable {
         self.endpoints = endpoints
         self.tracks = tracks
         descriptor = StreamDescriptor(epoch: epoch, version: 1, tracks: descriptions)
+        guard descriptor.encode() != nil else { throw .unusableParameters }
     }
 
     /// No feedback: the source may not listen, and nothing proves that a port behind it wants ours.

@@ -58,11 +58,13 @@ package enum WHIPNegotiation {
                     feedback: choice.format.feedback, extensions: offered, isTagged: index == accepted.first,
                     role: transport.dtlsRole, local: local))
         }
+        let descriptor = StreamDescriptor(epoch: epoch, version: 1, tracks: descriptions)
+        guard descriptor.encode() != nil else { throw .unusableParameters }
         return PublisherAnswer(
             sdp: draft.answer(sections: sections, sessionID: session.raw).text,
             configuration: PublisherConfiguration(
                 session: session, stream: stream, transport: transport, tracks: tracks),
-            descriptor: StreamDescriptor(epoch: epoch, version: 1, tracks: descriptions))
+            descriptor: descriptor)
     }
 
     /// AV1 alone also gets the dependency descriptor: its payload does not name key frames as plainly as the others'.

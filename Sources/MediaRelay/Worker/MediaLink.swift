@@ -246,11 +246,13 @@ struct MediaLink: ~Copyable {
             }
         }
         guard lastSent + keepAliveInterval <= now else { return }
+        // Only of layers that have begun: to a child that still asks (RESUME), HEAD would be the answer.
         let outgoing = outgoing
         send(at: now, into: &out) { writer in
             writer.appendOpen()
             for stream in outgoing {
-                for layer in stream.layers where heads.contains(layer.slot) && writer.remaining > 64 {
+                for layer in stream.layers
+                where layer.subscription != nil && heads.contains(layer.slot) && writer.remaining > 64 {
                     writer.appendHead(
                         alias: stream.alias, layer: layer.bit, epoch: stream.epoch,
                         highest: heads[layer.slot].store.highest)

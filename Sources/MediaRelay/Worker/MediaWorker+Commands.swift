@@ -117,7 +117,7 @@ extension MediaWorker {
         if let publisher = streams[slot].publisher, publishers.contains(publisher) { bindLayers(publisher: publisher) }
         for viewer in streams[slot].viewers where viewers.contains(viewer) {
             let isCurrent = viewers[viewer].egresses.allSatisfy { egress in
-                egress.subscription.map { layers.contains($0.layer) } ?? false
+                egress.layer.map { layers.contains($0) } ?? false
             }
             if !isCurrent { subscribe(viewer: viewer, at: now, into: &out) }
         }

@@ -100,7 +100,7 @@ extension MediaWorker {
         _ items: Range<Int>, of datagram: Span<UInt8>, viewer slot: SlotID, egress: Int, at now: Now,
         into out: inout Outbox
     ) {
-        guard let layer = viewers[slot].egresses[egress].subscription?.layer, layers.contains(layer) else { return }
+        guard let layer = viewers[slot].egresses[egress].layer, layers.contains(layer) else { return }
         var offset = items.lowerBound
         while offset + 4 <= items.upperBound {
             let item = NackItem(packetID: datagram.loadUInt16(at: offset), mask: datagram.loadUInt16(at: offset + 2))
@@ -116,7 +116,7 @@ extension MediaWorker {
 
     private mutating func keyFrameWanted(ssrc: UInt32, viewer slot: SlotID, at now: Now, into out: inout Outbox) {
         guard let egress = viewers[slot].egress(ofSSRC: ssrc),
-            let layer = viewers[slot].egresses[egress].subscription?.layer
+            let layer = viewers[slot].egresses[egress].layer
         else { return }
         requestKeyFrame(layer: layer, at: now, into: &out)
     }

@@ -44,7 +44,7 @@ extension MediaWorker {
     }
 
     private static func readExtensions(
-        _ header: RTPHeader, of packet: Span<UInt8>, ids: borrowing ExtensionIDs, into scratch: inout ByteArena
+        _ header: RTPHeader, of packet: Span<UInt8>, ids: borrowing PublisherExtensionIDs, into scratch: inout ByteArena
     ) -> (IngestExtensions, Int) {
         var writer = ByteWriter(scratch.mutableBytes(in: 0..<PacketLimits.extensionBytes))
         let found = IngestExtensions.read(header, of: packet, ids: ids, canonical: &writer)

@@ -87,7 +87,7 @@ extension MediaWorker {
             publisherDeadlines.set(slot.index, to: deadline(of: session))
         case .viewer(let slot) where viewers.contains(slot):
             var next = deadline(of: session)
-            for egress in viewers[slot].egresses { next = Deadline.earlier(next, egress.subscription?.wake) }
+            for egress in viewers[slot].egresses { next = Deadline.earlier(next, egress.wake) }
             viewerDeadlines.set(slot.index, to: next)
         default: break
         }

@@ -7,7 +7,7 @@ struct PublisherSession: ~Copyable {
     /// Nil for plain RTP: clear packets on sockets of their own, no feedback.
     var transport: EdgeTransport?
     var tracks: [IngestTrack] = []
-    let ids: ExtensionIDs
+    let ids: PublisherExtensionIDs
     /// Hashes of the username fragments that lead here (two after an ICE restart).
     var usernames: [UInt64] = []
     /// Names us in RTCP.
@@ -38,7 +38,7 @@ struct PublisherSession: ~Copyable {
         self.stream = stream
         self.transport = transport
         self.ssrc = ssrc
-        var ids = ExtensionIDs()
+        var ids = PublisherExtensionIDs()
         for track in configuration.tracks.prefix(PacketLimits.tracks) {
             ids.add(track.extensions)
             tracks.append(IngestTrack(track))

@@ -14,7 +14,7 @@ struct ViewerSession: ~Copyable {
     let stream: SlotID
     var transport: EdgeTransport
     var egresses: [ViewerEgress] = []
-    let ids: ExtensionIDs
+    let ids: ViewerExtensionIDs
     /// Hashes of the username fragments that lead here (two after an ICE restart).
     var usernames: [UInt64] = []
     /// UTF-8, at most 255 bytes.
@@ -38,7 +38,7 @@ struct ViewerSession: ~Copyable {
         id = configuration.session
         self.stream = stream
         self.transport = transport
-        var ids = ExtensionIDs()
+        var ids = ViewerExtensionIDs()
         for track in configuration.tracks.prefix(PacketLimits.tracks) {
             ids.add(track.extensions)
             egresses.append(ViewerEgress(track, generator: &generator, at: now.monotonic))
@@ -49,7 +49,7 @@ struct ViewerSession: ~Copyable {
 
     var nextDeadline: MonotonicInstant? { Deadline.earlier(transport.nextDeadline, reportDue) }
 
-    var isReplaying: Bool { egresses.contains { $0.subscription?.wake != nil } }
+    var isReplaying: Bool { egresses.contains { $0.wake != nil } }
 
     /// Sends what the tracks owe, in one run.
     mutating func forward(
@@ -57,9 +57,9 @@ struct ViewerSession: ~Copyable {
     ) -> ForwardOutcome {
         var wake: MonotonicInstant?
         for index in egresses.indices {
-            guard let slot = egresses[index].subscription?.layer, layers.contains(slot) else { continue }
+            guard let slot = egresses[index].layer, layers.contains(slot) else { continue }
             guard forward(egress: index, from: layers[slot], at: now, into: &out) else { return .outboxFull }
-            wake = Deadline.earlier(wake, egresses[index].subscription?.wake)
+            wake = Deadline.earlier(wake, egresses[index].wake)
         }
         return .done(wake: wake)
     }
@@ -68,10 +68,10 @@ struct ViewerSession: ~Copyable {
     private mutating func forward(
         egress index: Int, from layer: borrowing MediaLayer, at now: Now, into out: inout Outbox
     ) -> Bool {
-        guard egresses[index].subscription?.hasWork(in: layer, at: now.monotonic) == true else { return true }
+        guard egresses[index].hasWork(in: layer, at: now.monotonic) else { return true }
         while true {
             guard out.freeDatagrams > 0, out.freeBytes >= PacketLimits.viewerDatagramBytes else { return false }
-            guard let packet = egresses[index].subscription?.next(in: layer, at: now.monotonic) else { return true }
+            guard let packet = egresses[index].next(in: layer, at: now.monotonic) else { return true }
             send(packet, bytes: layer.store.bytes(of: packet), egress: index, at: now, into: &out)
         }
     }
@@ -177,7 +177,7 @@ struct ViewerSession: ~Copyable {
         reportDue = now.monotonic + Self.reportInterval
         guard let address = transport.remoteAddress else { return }
         for index in egresses.indices {
-            guard let slot = egresses[index].subscription?.layer, layers.contains(slot),
+            guard let slot = egresses[index].layer, layers.contains(slot),
                 let clock = layers[slot].clock(at: now.monotonic),
                 let timestamp = egresses[index].viewerTimestamp(of: clock.timestamp)
             else { continue }

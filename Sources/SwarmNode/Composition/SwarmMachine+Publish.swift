@@ -139,8 +139,9 @@ extension SwarmMachine {
 extension ControlRefusal {
     /// Codecs are a matter between the client and the stream; everything else is a fault of the offer.
     init(_ error: NegotiationError) {
-        self = if case .noCommonCodec(_, let wanted) = error { .noCommonCodec(wanted) } else {
-            .badOffer(error.description)
-        }
+        self =
+            if case .noCommonCodec(_, let wanted) = error { .noCommonCodec(wanted) } else {
+                .badOffer(error.description)
+            }
     }
 }

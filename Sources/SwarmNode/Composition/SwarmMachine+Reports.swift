@@ -100,7 +100,8 @@ extension SwarmMachine {
     func report(_ workers: [WorkerStatistics]) -> NodeStatistics {
         NodeStatistics(
             streams: streams.count, publishers: sessions.publisherCount, viewers: sessions.viewerCount,
-            children: routes.maxChildren - routes.freeChildSlots, peers: membership.presentCount, load: Double(load) / 1000, workers: workers,
+            children: routes.maxChildren - routes.freeChildSlots, peers: membership.presentCount,
+            load: Double(load) / 1000, workers: workers,
             names: streams.namesByHandle, refusals: controlRefusals())
     }
 

@@ -10,6 +10,10 @@ package enum HTTPLimits {
     package static var idleSeconds: Int64 { 30 }
     /// Open connections. Each costs about 30 KB here (buffers, task, pipeline): 15 MB when full.
     package static var connections: Int { 512 }
+    /// Of one host: a browser opens six to a node, and some sit behind one address together.
+    package static var connectionsPerHost: Int { 128 }
+    /// Of this machine itself; the rest of `connections` stays for the others.
+    package static var connectionsOfThisMachine: Int { 448 }
     /// One header line: a token of `AccessTokens.maximumBytes` and a cookie or two from neighbours on localhost.
     package static var headerFieldBytes: Int { 16 << 10 }
     package static var headerListBytes: Int { 32 << 10 }

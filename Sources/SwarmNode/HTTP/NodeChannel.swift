@@ -12,6 +12,7 @@ struct NodeChannel: ServerChildChannel {
 
     private let base: HTTP1Channel
     private let tls: TLSFiles?
+    private let gate = ConnectionGate()
 
     init(tls: TLSFiles?, responder: @escaping HTTPChannelHandler.Responder) {
         var configuration = HTTP1Channel.Configuration(
@@ -24,6 +25,10 @@ struct NodeChannel: ServerChildChannel {
     }
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
+        guard gate.admit(channel) else {
+            channel.close(promise: nil)
+            return channel.eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel)
+        }
         // A peer that neither reads nor answers for this long is gone; TCP alone would keep it for a quarter of an
         // hour, or for ever while its window is closed (Linux tcp(7), TCP_USER_TIMEOUT = 18, in milliseconds).
         let userTimeout = ChannelOptions.Types.SocketOption(level: .tcp, name: .init(rawValue: 18))
@@ -32,6 +37,10 @@ struct NodeChannel: ServerChildChannel {
             try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls.context))
         }.flatMap {
             base.setup(channel: channel, logger: logger)
+        }.flatMapErrorThrowing { error in
+            // NIO leaves a connection whose setup failed to whoever set it up.
+            channel.close(promise: nil)
+            throw error
         }
     }
 

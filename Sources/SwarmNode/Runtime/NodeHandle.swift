@@ -109,7 +109,8 @@ final class NodeHandle: NodeControl {
 
     func node() async throws(ControlError) -> NodeReport {
         let statistics = try await statistics()
-        var report = NodeReport(id: identity.description, version: MafaldaVersion.text, swarmName: swarmName, isReady: isReady)
+        var report = NodeReport(
+            id: identity.description, version: MafaldaVersion.text, swarmName: swarmName, isReady: isReady)
         report.isDraining = draining.isRequested
         report.uptimeMilliseconds = (SystemClock.now().monotonic - startedAt).milliseconds
         report.peers = statistics.peers

@@ -42,12 +42,15 @@ struct WorkerDriver: ~Copyable, LoopDriver {
     /// Reports that found the ring full, oldest first.
     private var unsent: [WorkerReport] = []
 
-    init(worker: consuming MediaWorker, socket: consuming DatagramSocket, channel: WorkerChannel, control: ControlWakeup) {
+    init(
+        worker: consuming MediaWorker, socket: consuming DatagramSocket, channel: WorkerChannel, control: ControlWakeup
+    ) {
         self.worker = worker
         unopened = consume socket
         self.channel = channel
         self.control = control
-        out = Outbox(byteCapacity: RuntimeLimits.workerOutboxBytes, datagramCapacity: RuntimeLimits.workerOutboxDatagrams)
+        out = Outbox(
+            byteCapacity: RuntimeLimits.workerOutboxBytes, datagramCapacity: RuntimeLimits.workerOutboxDatagrams)
     }
 
     mutating func start(on loop: EventLoop, at now: Now) {
@@ -125,7 +128,9 @@ struct WorkerDriver: ~Copyable, LoopDriver {
         }
     }
 
-    private mutating func openPlainPorts(_ session: SessionID, _ addresses: [NetworkAddress], on loop: EventLoop) -> Bool {
+    private mutating func openPlainPorts(_ session: SessionID, _ addresses: [NetworkAddress], on loop: EventLoop)
+        -> Bool
+    {
         for (track, address) in addresses.enumerated() {
             do throws(EventLoopError) {
                 let socket = try DatagramSocket(bind: address, whenFull: .drop)

@@ -2,14 +2,14 @@ import MediaRelay
 import SwarmCore
 import Testing
 
-/// A hundred thousand damaged descriptions through every reader: none may trap, and no answer may hold a line that
+/// A hundred thousand damaged descriptions, in four parts, through every reader: none may trap, and no answer may hold a line that
 /// does not parse.
 struct SDPMutationTests {
-    private static let rounds = 100_000
+    private static let rounds = 25_000
     private static let seed: UInt64 = 20_261_121
 
-    @Test func mutatedDescriptionsNeverTrap() throws {
-        var generator = SeededGenerator(seed: Self.seed)
+    @Test(arguments: 0..<4) func mutatedDescriptionsNeverTrap(part: UInt64) throws {
+        var generator = SeededGenerator(seed: Self.seed + part)
         // Short ones, so that a hundred thousand take seconds; the long ones differ only in more of the same.
         let corpus = [
             Array(WHIPNegotiationTests.minimal().utf8), Array(WHIPNegotiationTests.minimal(direction: "recvonly").utf8),
@@ -23,21 +23,22 @@ struct SDPMutationTests {
             Self.damage(&bytes, &generator)
             let text = String(decoding: bytes, as: UTF8.self)
             switch round % 4 {
-            case 0: if let answer = try? SDPTestSupport.publish(text) { answered += Self.check(answer.sdp, round) }
-            case 1:
-                if let answer = try? SDPTestSupport.play(text, descriptor) { answered += Self.check(answer.sdp, round) }
+            case 0: if Self.isSound((try? SDPTestSupport.publish(text))?.sdp, part, round) { answered += 1 }
+            case 1: if Self.isSound((try? SDPTestSupport.play(text, descriptor))?.sdp, part, round) { answered += 1 }
             case 2: _ = try? PlainRTPDescription(parsing: text, epoch: 1)
             default: _ = try? TrickleFragment(parsing: text)
             }
         }
-        #expect(answered > 1_000, "the damage is too heavy to test what follows parsing")
+        #expect(answered > 250, "the damage is too heavy to test what follows parsing")
     }
 
-    private static func check(_ answer: String, _ round: Int) -> Int {
+    /// Whether there is an answer; one that does not parse is an issue.
+    private static func isSound(_ answer: String?, _ part: UInt64, _ round: Int) -> Bool {
+        guard let answer else { return false }
         if (try? SessionDescription(parsing: answer)) == nil {
-            Issue.record("seed \(seed), round \(round): an answer that does not parse")
+            Issue.record("seed \(seed + part), round \(round): an answer that does not parse")
         }
-        return 1
+        return true
     }
 
     private static func damage(_ bytes: inout [UInt8], _ generator: inout SeededGenerator) {

@@ -4,7 +4,7 @@ import SwarmCrypto
 
 /// A media worker with what its driver would give it.
 final class MediaNode {
-    let address: NetworkAddress
+    var address: NetworkAddress
     var worker: MediaWorker
     var outbox = Outbox(byteCapacity: 256 * 1024, datagramCapacity: 160)
     var events = EventBuffer<WorkerEvent>()
@@ -106,6 +106,9 @@ final class MediaWire {
     var cut: Set<UInt16> = []
     /// Datagrams over links, by (source port, destination port).
     var linkDatagrams = 0
+    /// Link datagrams of `from` also arrive, a little earlier, from the address `by`.
+    var divert: (from: NetworkAddress, by: NetworkAddress)?
+    private var strays: [(destination: NetworkAddress, count: Int)] = []
     private var generator: SeededGenerator
     private var flights: [Flight] = []
     private var order = 0
@@ -143,9 +146,21 @@ final class MediaWire {
             if generator.integer(below: 1000) < linkLossPerMille { return }
         }
         order += 1
+        if let divert, source == divert.from, bytes[0] == 0xd0 {
+            flights.append(
+                Flight(
+                    arrival: now.monotonic + delay / 2, order: order, source: divert.by, destination: destination,
+                    bytes: bytes))
+        }
         flights.append(
             Flight(
                 arrival: now.monotonic + delay, order: order, source: source, destination: destination, bytes: bytes))
+    }
+
+    /// Datagrams that reached an address where nobody lives.
+    func delivered(to address: NetworkAddress) -> Int { strays.filter { $0.destination == address }.count }
+    func bytesDelivered(to address: NetworkAddress) -> Int {
+        strays.filter { $0.destination == address }.reduce(0) { $0 + $1.count }
     }
 
     /// Runs the wire and every timer for `interval`.
@@ -178,6 +193,8 @@ final class MediaWire {
                 if !touched.contains(where: { $0 === node }) { touched.append(node) }
             } else if let viewer = viewers.first(where: { $0.address == flight.destination }) {
                 viewer.receive(flight.bytes, at: now)
+            } else {
+                strays.append((flight.destination, flight.bytes.count))
             }
         }
         for node in touched { flush(node) }
