@@ -66,8 +66,12 @@ package struct DHT: ~Copyable, PeerMachine {
         hear(contact, roundTrip: roundTrip, at: now, into: &out)
     }
 
-    /// A node that is gone: membership found it dead, or it left.
-    package mutating func remove(_ id: NodeID) { table.remove(id) }
+    /// A node that is gone: membership found it dead, or it left. What it had stored here ends with it, so that a name it
+    /// held is free at once where the news has arrived.
+    package mutating func remove(_ id: NodeID, at now: Now) {
+        table.remove(id)
+        store.retire(id, at: now.monotonic)
+    }
 
     /// Joins through any of `contacts` (at most `DHTLimits.seeds`), which are asked again whenever everybody is lost. With
     /// none, this is the first node of its swarm.

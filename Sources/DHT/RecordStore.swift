@@ -98,6 +98,21 @@ package struct RecordStore: Sendable {
         return .stored
     }
 
+    /// Ends the lives of everything `publisher` has stored here: membership has found it dead. Its sequences stay, so
+    /// that it must say something newer to return.
+    package mutating func retire(_ publisher: NodeID, at now: MonotonicInstant) {
+        let keys = slots.filter { $0.value.contains { $0.record.publisher.id == publisher && $0.isAlive(now) } }
+        for key in keys.keys.sorted() {
+            var held = slots.removeValue(forKey: key) ?? []
+            for index in held.indices where held[index].record.publisher.id == publisher && held[index].isAlive(now) {
+                held[index].diesAt = now
+            }
+            slots[key] = held
+            agenda.schedule(key, at: now)
+        }
+        sweep(now)
+    }
+
     /// Ends lives that are over and forgets what need not be remembered any longer.
     package mutating func sweep(_ now: MonotonicInstant) {
         while let key = agenda.popDue(now) {

@@ -94,7 +94,9 @@ struct APIClient {
             }
             return error.connectionErrors.first.map { reason($0.error) } ?? "no connection"
         }
-        guard let error = error as? IOError else { return OneLine.of("\(type(of: error))") }
+        let kind = "\(type(of: error))"
+        if kind.hasPrefix("NIOSSL") { return "TLS: the certificate is not trusted, or is for another name" }
+        guard let error = error as? IOError else { return kind }
         switch error.errnoCode {
         case ECONNREFUSED: return "connection refused"
         case EHOSTUNREACH, ENETUNREACH: return "no route"

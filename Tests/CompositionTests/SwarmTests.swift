@@ -91,6 +91,67 @@ import Testing
         #expect(try swarm.play(name, at: b) == nil, "the stream is gone")
     }
 
+    /// The branch is cut, the media link closed; a new publication and the same viewers' node begin anew.
+    @Test func aStreamReturnsUnderItsName() throws {
+        let swarm = VirtualSwarm()
+        let (a, b) = (try swarm.addNode(), try swarm.addNode())
+        swarm.settle()
+        for round in 0..<3 {
+            let publisher = try #require(try swarm.publish(name, at: a), "round \(round)")
+            swarm.run(for: .seconds(2))
+            let player = try #require(try swarm.play(name, at: b), "round \(round)")
+            swarm.run(for: .seconds(3))
+            let report = player.report(at: swarm.now)
+            #expect(report.packetsReceived > 150 && report.packetsLost == 0, "round \(round): \(report)")
+            _ = swarm.ask(a, .delete(session: publisher.token))
+            swarm.clients.removeAll()
+            swarm.run(for: .seconds(1))
+        }
+        #expect(swarm.statistics(of: b)?.viewers == 0, "viewers of an ended stream are closed")
+    }
+
+    /// The origin dies; once that is known, the name is free at another node, and viewers come back to it.
+    @Test func aDeadOriginsNameIsFree() throws {
+        let swarm = VirtualSwarm()
+        let (a, b, c) = (try swarm.addNode(), try swarm.addNode(), try swarm.addNode())
+        swarm.settle()
+        _ = try #require(try swarm.publish(name, at: b))
+        swarm.run(for: .seconds(3))
+        b.isAlive = false
+        swarm.clients.removeAll()
+        swarm.run(for: .seconds(10))
+        #expect(try swarm.play(name, at: a) == nil)
+        _ = try #require(try swarm.publish(name, at: c))
+        swarm.run(for: .seconds(5))
+        let player = try #require(try swarm.play(name, at: a))
+        swarm.run(for: .seconds(3))
+        #expect(player.report(at: swarm.now).packetsReceived > 150)
+    }
+
+    /// A node that carried the stream for a child becomes its origin: the child goes on.
+    @Test func aCarrierBecomesTheOrigin() throws {
+        let swarm = VirtualSwarm()
+        let a = try swarm.addNode(maxChildren: 1)
+        let (b, c) = (try swarm.addNode(maxChildren: 1), try swarm.addNode())
+        swarm.settle()
+        let first = try #require(try swarm.publish(name, at: a))
+        swarm.run(for: .seconds(2))
+        _ = try #require(try swarm.play(name, at: b))
+        swarm.run(for: .seconds(2))
+        let far = try #require(try swarm.play(name, at: c))
+        swarm.run(for: .seconds(2))
+        #expect(swarm.route(name, at: c) == [a.id, b.id, c.id])
+        _ = swarm.ask(a, .delete(session: first.token))
+        swarm.clients.removeAll { $0 !== far }
+        swarm.run(for: .seconds(2))
+        _ = try #require(try swarm.publish(name, at: b))
+        swarm.run(for: .seconds(2))
+        let player = try #require(try swarm.play(name, at: c))
+        swarm.run(for: .seconds(3))
+        #expect(player.report(at: swarm.now).packetsReceived > 150)
+        #expect(swarm.route(name, at: c) == [b.id, c.id])
+    }
+
     @Test func aNameHasOnePublisher() throws {
         let swarm = VirtualSwarm()
         let (a, b) = (try swarm.addNode(), try swarm.addNode())

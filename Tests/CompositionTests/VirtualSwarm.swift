@@ -103,6 +103,7 @@ final class VirtualSwarm {
     private var wire: [Datagram] = []
     private var order: UInt64 = 0
     private var nextRequest: UInt64 = 1
+    private var nextHost: UInt32 = 1
     private var generator = SeededGenerator(seed: 42)
     private var out = Outbox(byteCapacity: 4 << 20, datagramCapacity: 8192)
     private var events = EventBuffer<SwarmEvent>()
@@ -307,7 +308,8 @@ final class VirtualSwarm {
     private func add(
         publisher: consuming PublisherMachine? = nil, player: consuming PlayerMachine? = nil, token: String
     ) -> VirtualClient {
-        let address = NetworkAddress(ipv4: 0xc633_6400 + UInt32(clients.count + 1), port: 5000)
+        let address = NetworkAddress(ipv4: 0xc633_6400 + nextHost, port: 5000)
+        nextHost += 1
         let client = VirtualClient(publisher: publisher, player: player, address: address, token: token)
         clients.append(client)
         client.advance(to: now, into: &out, events: &clientEvents)

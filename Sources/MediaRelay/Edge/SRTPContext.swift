@@ -76,8 +76,8 @@ package struct SRTPContext: ~Copyable, Sendable {
         let sequence = packet.span.loadUInt16(at: 2)
         let ssrc = packet.span.loadUInt32(at: 8)
         let position = rtpSources.find(ssrc)
-        let index = position.map { rtpSources[$0].estimateIndex(of: sequence) } ?? UInt64(sequence)
-        if let position, rtpSources[position].isReplay(index) {
+        let index = position.map { rtpSources.sources[$0].estimateIndex(of: sequence) } ?? UInt64(sequence)
+        if let position, rtpSources.sources[position].isReplay(index) {
             refusals.add(.rtpReplayed)
             return nil
         }
@@ -87,7 +87,7 @@ package struct SRTPContext: ~Copyable, Sendable {
             return nil
         }
         if let position {
-            rtpSources[position].record(index)
+            rtpSources.sources[position].record(index)
         } else if rtpSources.isFull {
             // Without a row a replay could not be told, so an authentic newcomer is refused too.
             refusals.add(.sourceTableFull)
@@ -162,7 +162,7 @@ package struct SRTPContext: ~Copyable, Sendable {
         let index = UInt64(word & 0x7fff_ffff)
         let ssrc = packet.span.loadUInt32(at: 4)
         let position = rtcpSources.find(ssrc)
-        if let position, rtcpSources[position].isReplay(index) {
+        if let position, rtcpSources.sources[position].isReplay(index) {
             refusals.add(.rtcpReplayed)
             return nil
         }
@@ -171,7 +171,7 @@ package struct SRTPContext: ~Copyable, Sendable {
             return nil
         }
         if let position {
-            rtcpSources[position].record(index)
+            rtcpSources.sources[position].record(index)
         } else if rtcpSources.isFull {
             refusals.add(.sourceTableFull)
             return nil

@@ -51,7 +51,8 @@ struct ReceivedSource {
 
 /// The sources of one session, bounded. A linear search from the last hit: a session has a handful.
 struct ReceivedSourceTable {
-    private var sources: [ReceivedSource] = []
+    /// Reached directly: an accessor of ours would be a coroutine with a frame on the heap where it is not inlined.
+    var sources: [ReceivedSource] = []
     private var lastHit = 0
 
     var count: Int { sources.count }
@@ -64,11 +65,6 @@ struct ReceivedSourceTable {
             return index
         }
         return nil
-    }
-
-    subscript(position: Int) -> ReceivedSource {
-        _read { yield sources[position] }
-        _modify { yield &sources[position] }
     }
 
     /// The caller has checked `isFull`.

@@ -24,8 +24,7 @@ struct Subscription: Sendable {
     private var replayTimestamp: UInt32 = 0
     private var quantumEnd = MonotonicInstant.zero
     private var quantumLeft = 0
-    /// When a replay may go on; nil otherwise.
-    private(set) var wake: MonotonicInstant?
+    private var replayWake = MonotonicInstant.zero
     /// Packets that left the arrival ring unsent.
     private(set) var overruns: UInt64 = 0
 
@@ -44,6 +43,12 @@ struct Subscription: Sendable {
     }
 
     var isWaiting: Bool { phase == .waiting }
+
+    /// When a replay may go on; nil otherwise.
+    var wake: MonotonicInstant? {
+        if case .replaying = phase { return replayWake }
+        return nil
+    }
 
     /// Sends everything stored from `sequence` on, then goes on live: what a child that knows the layer asks for.
     mutating func resume(from sequence: UInt64, in layer: borrowing MediaLayer, at now: MonotonicInstant) {
@@ -74,7 +79,7 @@ struct Subscription: Sendable {
         replayTimestamp = timestamp
         quantumEnd = now
         quantumLeft = 0
-        wake = now
+        replayWake = now
     }
 
     /// The next packet to send now, or nil when there is none yet.
@@ -88,7 +93,7 @@ struct Subscription: Sendable {
 
     /// Whether `next` could return something, cheaply.
     func hasWork(in layer: borrowing MediaLayer, at now: MonotonicInstant) -> Bool {
-        if case .replaying = phase { return wake.map { $0 <= now } ?? true }
+        if case .replaying = phase { return replayWake <= now }
         return cursor < layer.store.arrivalCount
     }
 
@@ -137,7 +142,7 @@ struct Subscription: Sendable {
             quantumLeft = PacketLimits.trainPackets
         }
         guard quantumLeft > 0 else {
-            wake = quantumEnd
+            replayWake = quantumEnd
             return nil
         }
         var candidate = sequence
@@ -152,7 +157,7 @@ struct Subscription: Sendable {
             let allowed = elapsed / 1000 * Self.replaySpeed * Int64(layer.clockRate) / 1_000_000
             guard age <= allowed else {
                 phase = .replaying(next: candidate)
-                wake = now + .milliseconds(2)
+                replayWake = now + .milliseconds(2)
                 return nil
             }
             quantumLeft -= 1
@@ -161,7 +166,6 @@ struct Subscription: Sendable {
         }
         // Everything stored is sent; what filled a hole meanwhile goes out when it is asked for.
         phase = .live
-        wake = nil
         cursor = layer.store.arrivalCount
         return nil
     }

@@ -14,8 +14,10 @@ struct IncomingStream: Sendable {
     private(set) var unanswered = LayerSet.none
 
     /// A parent that never answers is the control thread's matter; we stop asking.
-    static var resumeAttemptLimit: Int { 50 }
-    static var resumeInterval: Interval { .milliseconds(100) }
+    static var resumeAttemptLimit: Int { 60 }
+    /// The parent's control thread may attach the child a moment after the link is up, so the first repetitions are
+    /// quick: 20, 40, 60 … 100 ms.
+    var resumeInterval: Interval { .milliseconds(Int64(min(5, max(1, resumeAttempts))) * 20) }
     static var lingering: Interval { .seconds(2) }
 
     init(alias: UInt32, stream: SlotID, layers: LayerSet) {
@@ -53,6 +55,9 @@ struct OutgoingStream: Sendable {
     var epochTag: UInt8
     var wanted: LayerSet
     var layers: [Layer] = []
+    /// When layers start from the last key frame although no RESUME came for them.
+    var startDue: MonotonicInstant?
+    static var startDelay: Interval { .milliseconds(500) }
 
     var isReplaying: Bool { layers.contains { $0.subscription?.wake != nil } }
 }

@@ -81,6 +81,7 @@ struct MediaLink: ~Copyable {
         guard let address = address ?? remoteAddress else { return nil }
         let counter = sendCounter
         var isSealed = false
+        var byteCount = 0
         let kept = out.append(to: address, capacity: PacketLimits.linkDatagramBytes) { writer in
             writer.append(MediaLink.firstByte)
             writer.append(remoteConnectionID)
@@ -91,11 +92,13 @@ struct MediaLink: ~Copyable {
             var packet = writer.written()
             sealer.seal(counter: counter, headerByteCount: PacketLimits.linkHeaderBytes, packet: &packet)
             isSealed = true
+            byteCount = packet.count
         }
         guard kept, isSealed else { return nil }
         sendCounter += 1
         lastSent = now
         statistics.packetsSent &+= 1
+        statistics.bytesSent &+= UInt64(byteCount)
         return counter
     }
 
@@ -111,7 +114,6 @@ struct MediaLink: ~Copyable {
                 packet, bytes: bytes, alias: alias, layer: bit, epochTag: epochTag, repairing: repairing)
         }
         guard let counter else { return }
-        statistics.bytesSent &+= UInt64(bytes.count)
         if repairing != nil { statistics.packetsRetransmitted &+= 1 }
         record(counter, .media(layer: layer, alias: alias, bit: bit, sequence: packet.sequence))
     }
@@ -212,6 +214,9 @@ struct MediaLink: ~Copyable {
         for stream in incoming {
             if let due = stream.resumeDue { next = min(next, due) }
             if let expires = stream.expires { next = min(next, expires) }
+        }
+        for stream in outgoing {
+            if let due = stream.startDue { next = min(next, due) }
         }
         return next
     }

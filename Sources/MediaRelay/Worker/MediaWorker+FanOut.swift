@@ -21,6 +21,8 @@ extension MediaWorker {
 
     /// Serves the stream's egresses from where the last call stopped; false when the outbox has no room.
     private mutating func forward(stream: SlotID, at now: Now, into out: inout Outbox) -> Bool {
+        // A deadline that does not lie ahead would keep the driver from sleeping.
+        let soonest = now.monotonic + .milliseconds(1)
         while true {
             let position = streams[stream].nextEgress
             let viewerCount = streams[stream].viewers.count
@@ -32,7 +34,7 @@ extension MediaWorker {
                     continue
                 }
                 outcome = viewers[slot].forward(layers: layers, at: now, into: &out)
-                if case .done(let wake?) = outcome { viewerDeadlines.bringForward(slot.index, to: wake) }
+                if case .done(let wake?) = outcome { viewerDeadlines.bringForward(slot.index, to: max(wake, soonest)) }
                 if let due = viewers[slot].reportDue { viewerDeadlines.bringForward(slot.index, to: due) }
             } else if position - viewerCount < streams[stream].children.count {
                 let slot = streams[stream].children[position - viewerCount]
@@ -42,7 +44,7 @@ extension MediaWorker {
                     continue
                 }
                 outcome = links[slot].forward(stream: index, layers: layers, at: now, into: &out)
-                if case .done(let wake?) = outcome { linkDeadlines.bringForward(slot.index, to: wake) }
+                if case .done(let wake?) = outcome { linkDeadlines.bringForward(slot.index, to: max(wake, soonest)) }
             } else {
                 return true
             }

@@ -48,7 +48,8 @@ extension MediaWorker {
                 let first = packet.body.lowerBound + (packet.type == RTCPPacket.senderReport ? 24 : 4)
                 guard first <= packet.body.upperBound else { continue }
                 receiveReports(
-                    datagram.extracting(first..<packet.body.upperBound), count: Int(packet.count), viewer: slot, at: now)
+                    datagram.extracting(first..<packet.body.upperBound), count: Int(packet.count), viewer: slot, at: now
+                )
             case RTCPPacket.transportFeedback, RTCPPacket.payloadFeedback:
                 guard let message = FeedbackMessage(packet, in: datagram) else { continue }
                 receive(message, in: datagram, viewer: slot, at: now, into: &out)

@@ -86,6 +86,8 @@ extension MediaWorker {
         if let index = links[link].outgoing.firstIndex(where: { $0.stream == stream && $0.alias == alias }) {
             links[link].outgoing[index].wanted = wanted
             setLayers(link: link, outgoing: index)
+            links[link].outgoing[index].startDue = now.monotonic + OutgoingStream.startDelay
+            rearmLink(link)
             return
         }
         links[link].outgoing.removeAll { $0.stream == stream || $0.alias == alias }
@@ -99,6 +101,7 @@ extension MediaWorker {
         if !streams[stream].children.contains(link) { streams[stream].children.append(link) }
         let index = links[link].outgoing.count - 1
         setLayers(link: link, outgoing: index)
+        links[link].outgoing[index].startDue = now.monotonic + OutgoingStream.startDelay
         // The key frame is on its way before the child asks, unless the store already holds what it will be shown.
         for layer in links[link].outgoing[index].layers where layers.contains(layer.slot) {
             if layers[layer.slot].kind == .video, layers[layer.slot].replayStart(at: now.monotonic) == nil {
@@ -149,7 +152,7 @@ extension MediaWorker {
                 continue
             }
             links[link].incoming[index].resumeAttempts += 1
-            links[link].incoming[index].resumeDue = now.monotonic + IncomingStream.resumeInterval
+            links[link].incoming[index].resumeDue = now.monotonic + links[link].incoming[index].resumeInterval
             let epoch = streams[attached.stream].epoch
             for bit in 0..<64 where attached.unanswered.contains(track: bit / 4, encoding: bit % 4) {
                 guard let slot = streams[attached.stream].layers[bit], layers.contains(slot) else {
@@ -195,7 +198,9 @@ extension MediaWorker {
     ) {
         events.append(.linkEstablished(links[slot].handle))
         // The initiator learns at once that it is heard.
-        links[slot].send(at: now.monotonic, into: &out) { $0.appendWord(LinkFrame.Kind.ping, now.monotonic.nanoseconds) }
+        links[slot].send(at: now.monotonic, into: &out) {
+            $0.appendWord(LinkFrame.Kind.ping, now.monotonic.nanoseconds)
+        }
         rearmLink(slot)
     }
 
@@ -280,13 +285,7 @@ extension MediaWorker {
         guard links[slot].outgoing[index].epoch == epoch else { return refusals.add(.otherEpoch) }
         let layer = links[slot].outgoing[index].layers[position].slot
         guard layers.contains(layer) else { return }
-        if links[slot].outgoing[index].layers[position].subscription == nil {
-            var subscription = Subscription(layer: layer, of: layers[layer], at: now.monotonic)
-            if next > 0 { subscription.resume(from: next, in: layers[layer], at: now.monotonic) }
-            links[slot].outgoing[index].layers[position].subscription = subscription
-            if subscription.isWaiting { requestKeyFrame(layer: layer, at: now, into: &out) }
-            markDirty(links[slot].outgoing[index].stream)
-        }
+        start(link: slot, outgoing: index, layer: position, next: next, at: now, into: &out)
         var offset = holes.lowerBound
         while offset + 4 <= holes.upperBound {
             links[slot].fill(
@@ -298,6 +297,31 @@ extension MediaWorker {
         let highest = layers[layer].store.highest
         links[slot].send(at: now.monotonic, into: &out) { writer in
             writer.appendHead(alias: alias, layer: bit, epoch: epoch, highest: highest)
+        }
+    }
+
+    /// Begins a layer towards a child, once: from `next` on, or from the last key frame.
+    private mutating func start(
+        link slot: SlotID, outgoing index: Int, layer position: Int, next: UInt64, at now: Now, into out: inout Outbox
+    ) {
+        guard links[slot].outgoing[index].layers[position].subscription == nil else { return }
+        let layer = links[slot].outgoing[index].layers[position].slot
+        guard layers.contains(layer) else { return }
+        var subscription = Subscription(layer: layer, of: layers[layer], at: now.monotonic)
+        if next > 0 { subscription.resume(from: next, in: layers[layer], at: now.monotonic) }
+        links[slot].outgoing[index].layers[position].subscription = subscription
+        if subscription.isWaiting { requestKeyFrame(layer: layer, at: now, into: &out) }
+        markDirty(links[slot].outgoing[index].stream)
+    }
+
+    /// Begins every layer whose child has not said RESUME in time.
+    mutating func startOverdue(link slot: SlotID, at now: Now, into out: inout Outbox) {
+        for index in links[slot].outgoing.indices {
+            guard let due = links[slot].outgoing[index].startDue, due <= now.monotonic else { continue }
+            links[slot].outgoing[index].startDue = nil
+            for position in links[slot].outgoing[index].layers.indices {
+                start(link: slot, outgoing: index, layer: position, next: 0, at: now, into: &out)
+            }
         }
     }
 

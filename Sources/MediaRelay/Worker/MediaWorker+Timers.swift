@@ -93,6 +93,7 @@ extension MediaWorker {
             if links[slot].checkLost(at: now.monotonic) { events.append(.linkLost(links[slot].handle)) }
             links[slot].incoming.removeAll { $0.expires.map { $0 <= now.monotonic } ?? false }
             sendResumes(link: slot, at: now, into: &out)
+            startOverdue(link: slot, at: now, into: &out)
             links[slot].sendDue(heads: layers, at: now.monotonic, into: &out)
             for position in links[slot].outgoing.indices where links[slot].outgoing[position].isReplaying {
                 markDirty(links[slot].outgoing[position].stream)

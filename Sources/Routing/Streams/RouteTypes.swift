@@ -73,7 +73,7 @@ package enum StreamRouteEvent: Sendable {
     case childDetached(stream: StreamName, link: UInt32, child: NodeID)
     /// The parent sent a newer descriptor (or another epoch).
     case descriptorChanged(stream: StreamName, descriptor: [UInt8], epoch: UInt64)
-    /// The origin has unpublished it. The route is forgotten.
+    /// The origin has unpublished it, or nobody here and below wants it any more. The route is forgotten.
     case ended(stream: StreamName)
     /// Look the stream up again and call `offer`.
     case needsCandidates(stream: StreamName)
@@ -119,6 +119,8 @@ package struct RouteSnapshot: Sendable {
     package var path: [UInt64]
     package var layers: UInt64
     package var hasLocalInterest: Bool
+    /// Why the search under way has found no parent yet; nil without a search.
+    package var obstacle: RouteFailure?
     package var descriptor: [UInt8]
 }
 

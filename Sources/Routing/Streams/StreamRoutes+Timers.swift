@@ -90,6 +90,7 @@ extension StreamRoutes {
     ) {
         let route = routes[index]
         guard !route.isOrigin, !route.hasLocalInterest, route.children.isEmpty else { return }
+        events.append(.ended(stream: route.stream))
         removeRoute(index, telling: .upstreamLost, at: now, into: &out, events: &events)
     }
 

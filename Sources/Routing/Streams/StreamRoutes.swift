@@ -235,6 +235,7 @@ package struct StreamRoutes: ~Copyable, PeerMachine {
             parentLink: route.parent?.link, children: children, rank: route.position.map { Int($0.rank) },
             number: route.position?.number ?? route.number, epoch: route.epoch, path: route.pathToParent,
             layers: route.wantedLayers, hasLocalInterest: route.hasLocalInterest,
+            obstacle: route.search?.reason,
             descriptor: descriptor(of: stream) ?? [])
     }
 

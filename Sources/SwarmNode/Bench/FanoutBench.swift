@@ -75,7 +75,7 @@ package enum FanoutBench {
         let wanted = packetsPerMeasurement / (options.viewers * options.framePackets)
         let frames = min(max(10, wanted), packetsPerViewer / options.framePackets)
         let receivers = try BenchReceivers(count: options.viewers)
-        var rig = try FanoutRig(options, receivers: receivers)
+        let rig = try FanoutRig(options, receivers: receivers)
         defer { rig.stop() }
         _ = try rig.measure(frames: min(frames, 20), isFirst: true)
 

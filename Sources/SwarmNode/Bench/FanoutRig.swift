@@ -12,7 +12,7 @@ struct NodeMeasurement {
 }
 
 /// The node under measurement with its publisher, and the viewers' keys to open what arrives.
-struct FanoutRig: ~Copyable {
+final class FanoutRig {
     private let options: FanoutBenchOptions
     private let receivers: BenchReceivers
     private let meter = FanoutMeter()
@@ -93,7 +93,7 @@ struct FanoutRig: ~Copyable {
 
     /// Publishes `frames` frames, one after the other as the viewers have got them, and verifies the last packet of
     /// each viewer. The very first frame is a key frame, for which every viewer waits.
-    mutating func measure(frames: Int, isFirst: Bool) throws -> NodeMeasurement {
+    func measure(frames: Int, isFirst: Bool) throws -> NodeMeasurement {
         receivers.drain()
         let before = try read()
         var taken: UInt64 = 0
@@ -118,14 +118,16 @@ struct FanoutRig: ~Copyable {
         thread.wakeup.signal()
         let limit = SystemClock.now().monotonic + .seconds(10)
         while meter.readings.load(ordering: .acquiring) == known {
-            guard SystemClock.now().monotonic < limit else { throw FanoutBenchError("the node's thread does not answer") }
+            guard SystemClock.now().monotonic < limit else {
+                throw FanoutBenchError("the node's thread does not answer")
+            }
             // Leaves the CPU to whoever may share it.
             _ = receivers.take(each: 1, timeoutMilliseconds: 0)
         }
         return (meter.cpuNanoseconds.load(ordering: .relaxed), meter.trainsSent.load(ordering: .relaxed))
     }
 
-    private mutating func verify() throws {
+    private func verify() throws {
         for index in inspectors.indices {
             let datagram = receivers.last(of: index)
             guard inspectors[index].opens(datagram, lastPayload: publisher.lastPayload) else {
@@ -165,22 +167,24 @@ struct FanoutPublisher: ~Copyable {
             lastPayload[1] = isKey ? 0 : 1
             lastPayload[2] = UInt8(truncatingIfNeeded: sequence >> 8)
             lastPayload[3] = UInt8(truncatingIfNeeded: sequence)
-            let isLast = index == framePackets - 1
-            out.append(to: target, capacity: Self.headerBytes + lastPayload.count) { writer in
-                writer.appendRTPHeader(
-                    marker: isLast, payloadType: Self.payloadType, sequence: sequence, timestamp: timestamp,
-                    ssrc: 0x2000)
-                writer.append(lastPayload.span)
-            }
+            append(isLast: index == framePackets - 1, sequence, timestamp, lastPayload)
             sequence &+= 1
         }
         timestamp &+= Self.ticksPerFrame
         socket.send(&out)
     }
+
+    private mutating func append(isLast: Bool, _ sequence: UInt16, _ timestamp: UInt32, _ payload: [UInt8]) {
+        out.append(to: target, capacity: Self.headerBytes + payload.count) { writer in
+            writer.appendRTPHeader(
+                marker: isLast, payloadType: Self.payloadType, sequence: sequence, timestamp: timestamp, ssrc: 0x2000)
+            writer.append(payload.span)
+        }
+    }
 }
 
 /// A viewer's end of the session: opens what its socket received.
-struct FanoutInspector: ~Copyable {
+final class FanoutInspector {
     private var transport: EdgeTransport
 
     init(keys: SRTPSessionKeys, node: NetworkAddress, at now: Now) {
@@ -188,13 +192,14 @@ struct FanoutInspector: ~Copyable {
     }
 
     /// Whether `datagram` is authentic and carries `lastPayload`, or is an authentic sender report.
-    mutating func opens(_ datagram: [UInt8], lastPayload: [UInt8]) -> Bool {
+    func opens(_ datagram: [UInt8], lastPayload: [UInt8]) -> Bool {
         guard datagram.count > 12 else { return false }
         var bytes = datagram
         var span = bytes.mutableSpan
         let now = SystemClock.now()
         if (192...223).contains(datagram[1]) { return transport.unprotectRTCP(&span, at: now) != nil }
-        guard let count = transport.unprotectRTP(&span, at: now), let header = RTPHeader(span.span.extracting(0..<count))
+        guard let count = transport.unprotectRTP(&span, at: now),
+            let header = RTPHeader(span.span.extracting(0..<count))
         else { return false }
         return Array(bytes[header.payloadRange]) == lastPayload
     }

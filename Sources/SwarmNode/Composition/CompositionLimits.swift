@@ -14,6 +14,10 @@ package enum CompositionLimits {
     package static var linger: Interval { .seconds(2) }
     /// Waiting for the workers' counters: they answer within one batch.
     package static var statisticsTimeout: Interval { .milliseconds(500) }
+    /// Listings under way: each holds one of the DHT's 256 lookups, which viewers need more.
+    package static var listings: Int { 16 }
+    /// A publisher that has not connected for this long no longer holds its name against the next.
+    package static var connectTime: Interval { .seconds(5) }
     /// Streams of one listing.
     package static var listedStreams: Int { 1000 }
     /// The publisher of a plain RTP description gives at most this many ports.

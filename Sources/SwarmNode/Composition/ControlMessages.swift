@@ -14,6 +14,8 @@ package enum ControlRequest: Sendable {
     case patch(session: String, entityTag: String?, fragment: String)
     case delete(session: String)
     case members
+    /// One member as known here: no row where it is not.
+    case member(NodeID)
     /// Every stream under the prefix that the swarm lists, joined with those carried here.
     case streams(prefix: String)
     /// One stream as carried here, without asking the swarm: no row where it is not.
@@ -88,6 +90,7 @@ package struct MemberSnapshot: Sendable {
         case alive, suspected, left, failed
     }
     package var id: NodeID
+    package var key: PublicKey
     package var addresses: AddressList
     package var state: State
     package var roundTrip: Interval?

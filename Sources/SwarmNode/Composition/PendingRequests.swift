@@ -10,7 +10,7 @@ struct PendingRequests {
         /// A viewer: the stream's entry holds the offer.
         case play(StreamName)
         case listing(prefix: String)
-        case statistics(token: UInt64, collected: [WorkerStatistics])
+        case statistics(token: UInt64)
     }
 
     enum PublishSource {
@@ -25,6 +25,9 @@ struct PendingRequests {
 
     private var entries: [RequestID: Entry] = [:]
     private var lookups: [LookupID: RequestID] = [:]
+    /// The collection of workers' counters under way, for every request with its token.
+    private var collection: (token: UInt64, rows: [WorkerStatistics])?
+    private(set) var listingCount = 0
 
     var isFull: Bool { entries.count >= CompositionLimits.pendingRequests }
     var nextDeadline: MonotonicInstant? { entries.values.map(\.deadline).min() }
@@ -32,6 +35,8 @@ struct PendingRequests {
     subscript(id: RequestID) -> Kind? { entries[id]?.kind }
 
     mutating func add(_ id: RequestID, _ kind: Kind, deadline: MonotonicInstant) {
+        if case .listing = kind { listingCount += 1 }
+        if case .statistics(let token) = kind, collection?.token != token { collection = (token, []) }
         entries[id] = Entry(kind: kind, deadline: deadline)
     }
 
@@ -41,25 +46,44 @@ struct PendingRequests {
     /// The request that waits for `lookup`, which is then unbound.
     mutating func take(lookup: LookupID) -> RequestID? { lookups.removeValue(forKey: lookup) }
 
+    /// Undoes `bind`; the lookup that nobody waits for any more.
+    mutating func unbind(_ id: RequestID) -> LookupID? {
+        guard let lookup = lookups.first(where: { $0.value == id })?.key else { return nil }
+        lookups[lookup] = nil
+        return lookup
+    }
+
     @discardableResult
     mutating func remove(_ id: RequestID) -> Kind? {
-        for (lookup, bound) in lookups where bound == id { lookups[lookup] = nil }
-        return entries.removeValue(forKey: id)?.kind
+        guard let kind = entries.removeValue(forKey: id)?.kind else { return nil }
+        switch kind {
+        case .listing: listingCount -= 1
+        case .statistics(let token):
+            if collection?.token == token, waiting(forStatistics: token).isEmpty { collection = nil }
+        case .publish, .play: break
+        }
+        return kind
+    }
+
+    /// The token of the collection under way, if there is one.
+    var statisticsToken: UInt64? { collection?.token }
+
+    /// What the workers have answered so far, by worker.
+    func collected(_ token: UInt64) -> [WorkerStatistics] {
+        collection?.token == token ? collection?.rows ?? [] : []
     }
 
     /// Adds one worker's counters. Returns the whole collection once `workers` have answered.
-    mutating func collect(_ statistics: WorkerStatistics, workers: Int) -> (RequestID, [WorkerStatistics])? {
-        for (id, entry) in entries {
-            guard case .statistics(let token, var collected) = entry.kind, token == statistics.token else { continue }
-            collected.append(statistics)
-            if collected.count >= workers {
-                entries[id] = nil
-                return (id, collected.sorted { $0.worker < $1.worker })
-            }
-            entries[id]?.kind = .statistics(token: token, collected: collected)
-            return nil
-        }
-        return nil
+    mutating func collect(_ statistics: WorkerStatistics, workers: Int) -> [WorkerStatistics]? {
+        guard collection?.token == statistics.token else { return nil }
+        collection?.rows.append(statistics)
+        guard let rows = collection?.rows, rows.count >= workers else { return nil }
+        return rows.sorted { $0.worker < $1.worker }
+    }
+
+    func waiting(forStatistics token: UInt64) -> [RequestID] {
+        entries.filter { if case .statistics(token) = $0.value.kind { true } else { false } }
+            .map(\.key).sorted { $0.raw < $1.raw }
     }
 
     func due(at now: MonotonicInstant) -> [RequestID] {

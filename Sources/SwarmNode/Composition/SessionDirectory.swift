@@ -9,6 +9,7 @@ struct SessionEntry {
     let worker: Int
     let isPublisher: Bool
     let isPlain: Bool
+    let created: MonotonicInstant
     var isConnected = false
     /// Changes with each ICE restart (RFC 9725 §4.3.1).
     var entityTag: String
@@ -24,8 +25,15 @@ struct SessionDirectory {
 
     var count: Int { sessions.count }
     var isFull: Bool { sessions.count >= CompositionLimits.sessions }
-    var publisherCount: Int { sessions.values.reduce(0) { $0 + ($1.isPublisher ? 1 : 0) } }
+    private(set) var publisherCount = 0
     var viewerCount: Int { count - publisherCount }
+    /// Sessions per worker: publishers and viewers.
+    private var perWorker: [Int: (publishers: Int, viewers: Int)] = [:]
+
+    func count(isPublisher: Bool, worker: Int) -> Int {
+        let counts = perWorker[worker] ?? (0, 0)
+        return isPublisher ? counts.publishers : counts.viewers
+    }
 
     subscript(id: SessionID) -> SessionEntry? { sessions[id] }
 
@@ -34,6 +42,18 @@ struct SessionDirectory {
     mutating func insert(_ entry: SessionEntry) {
         sessions[entry.id] = entry
         tokens[entry.token] = entry.id
+        count(entry, 1)
+    }
+
+    private mutating func count(_ entry: SessionEntry, _ change: Int) {
+        var counts = perWorker[entry.worker] ?? (0, 0)
+        if entry.isPublisher {
+            counts.publishers += change
+            publisherCount += change
+        } else {
+            counts.viewers += change
+        }
+        perWorker[entry.worker] = counts
     }
 
     mutating func update(_ entry: SessionEntry) {
@@ -45,6 +65,7 @@ struct SessionDirectory {
     mutating func remove(_ id: SessionID) -> SessionEntry? {
         guard let entry = sessions.removeValue(forKey: id) else { return nil }
         tokens[entry.token] = nil
+        count(entry, -1)
         return entry
     }
 

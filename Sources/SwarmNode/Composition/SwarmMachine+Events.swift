@@ -25,9 +25,10 @@ extension SwarmMachine {
         case .suspected(let id), .alive(let id), .changed(let id):
             events.append(.notice(.memberChanged(id)))
         case .failed(let id), .left(let id):
-            dht.remove(id)
+            dht.remove(id, at: now)
             routes.peerFailed(id, at: now, into: &messages, events: &routeEvents)
-            links.forget(id)
+            // A restarted member has failed and joined in one breath, over the session it has just opened.
+            if membership.member(id)?.status.isPresent != true { links.forget(id) }
             events.append(.notice(.memberRemoved(id)))
         }
     }
@@ -73,8 +74,10 @@ extension SwarmMachine {
             events.append(.notice(.routeChanged(name)))
         case .descriptorChanged(let name, let descriptor, _):
             adoptDescriptor(name, descriptor, events: &events)
-        case .ended(let name), .failed(let name, _):
-            forget(name, reason: .streamEnded, events: &events)
+        case .ended(let name):
+            routeEnded(name, .notLive, events: &events)
+        case .failed(let name, let reason):
+            routeEnded(name, reason == .full || reason == .tableFull ? .full : .notLive, events: &events)
         case .needsCandidates(let name):
             let lookup = dht.lookup(name, at: now, into: &messages, events: &dhtEvents)
             lookupsForRoutes[lookup] = name
@@ -113,6 +116,14 @@ extension SwarmMachine {
             peer: plan.peer.id, isInitiator: plan.isInitiator, sendKey: send, receiveKey: receive,
             cipher: plan.cipher, remoteAddress: address.withPort(plan.remotePort))
         events.append(.command(worker: plan.localWorker, .openLink(link)))
+    }
+
+    /// A route is gone. What has begun anew since (a publisher here, another subscription) is not concerned.
+    private mutating func routeEnded(
+        _ name: StreamName, _ refusal: ControlRefusal, events: inout EventBuffer<SwarmEvent>
+    ) {
+        guard routes.snapshot(of: name) == nil, streams[name]?.isOrigin != true else { return }
+        forget(name, reason: .streamEnded, refusal: refusal, events: &events)
     }
 
     /// The other publisher of a plain name holds it by the older lease: ours gets a clean goodbye.

@@ -30,12 +30,19 @@ extension SwarmMachine {
             return refuse(id, .full, events: &events)
         }
         let isFirst = stream.waiters.isEmpty && !stream.isSubscribed
+        // Kept for children, and looking for a parent: the route asks for candidates itself.
+        let isRouted = routes.snapshot(of: name) != nil
         streams.update(name) {
             $0.waiters.append(LocalStream.Waiter(request: id, offer: offer))
             $0.releaseAt = nil
         }
         pending.add(id, .play(name), deadline: now.monotonic + CompositionLimits.requestTimeout)
-        if isFirst {
+        if isRouted {
+            streams.update(name) { $0.isSubscribed = true }
+            routes.subscribe(
+                name, layers: LayerSet.all.bits, worker: stream.worker, candidates: [], at: now, into: &messages,
+                events: &routeEvents)
+        } else if isFirst {
             let lookup = dht.lookup(name, at: now, into: &messages, events: &dhtEvents)
             lookupsForRoutes[lookup] = name
         }
@@ -54,6 +61,10 @@ extension SwarmMachine {
         _ id: RequestID, _ stream: LocalStream, _ descriptor: StreamDescriptor, _ offer: String, at now: Now,
         events: inout EventBuffer<SwarmEvent>
     ) {
+        guard sessions.count(isPublisher: false, worker: stream.worker) < MediaLimits().viewers else {
+            refusals.add(.sessionsFull)
+            return refuse(id, .full, events: &events)
+        }
         let session = SessionID(entropy.uint64())
         let local = makeTransport(worker: stream.worker)
         let answer: ViewerAnswer
@@ -69,7 +80,8 @@ extension SwarmMachine {
         }
         let entry = SessionEntry(
             id: session, token: makeToken(), stream: stream.name, worker: stream.worker, isPublisher: false,
-            isPlain: false, entityTag: makeEntityTag(), localCredentials: local.credentials,
+            isPlain: false, created: now.monotonic, entityTag: makeEntityTag(),
+            localCredentials: local.credentials,
             remoteCredentials: answer.configuration.transport.remote)
         sessions.insert(entry)
         streams.update(stream.name) {

@@ -15,14 +15,7 @@ extension SwarmMachine {
             refusals.add(.sessionsFull)
             return refuse(id, .full, events: &events)
         }
-        if let publisher = streams[name]?.publisher {
-            // A publisher that never connected does not hold the name: encoders retry with a new offer.
-            guard let session = sessions[publisher], !session.isConnected, !session.isPlain else {
-                return refuse(id, .nameTaken, events: &events)
-            }
-            events.append(.command(worker: session.worker, .removeSession(session.id, .neverConnected)))
-            sessionEnded(session.id, .neverConnected, at: now, events: &events)
-        }
+        guard mayReplacePublisher(of: name, at: now) else { return refuse(id, .nameTaken, events: &events) }
         pending.add(id, .publish(name, source), deadline: now.monotonic + CompositionLimits.requestTimeout)
         pending.bind(dht.lookup(name, at: now, into: &messages, events: &dhtEvents), to: id)
     }
@@ -33,49 +26,74 @@ extension SwarmMachine {
     ) {
         guard case .publish(let name, let source)? = pending[id] else { return }
         guard !isDraining else { return refuse(id, .stopping, events: &events) }
-        let isTaken = location.map { isAlive($0.origin.id) } ?? false
-        guard !isTaken, streams[name]?.isOrigin != true else { return refuse(id, .nameTaken, events: &events) }
-        // What is left of an earlier publication elsewhere makes room for this one.
-        if streams[name] != nil {
-            forget(name, reason: .streamEnded, events: &events)
-            routes.release(name, at: now, into: &messages, events: &routeEvents)
+        let isTaken = location.map { $0.origin.id != self.id && isPresent($0.origin.id) } ?? false
+        guard !isTaken, mayReplacePublisher(of: name, at: now) else {
+            return refuse(id, .nameTaken, events: &events)
         }
-        guard let stream = streams.open(name) else {
-            refusals.add(.streamsFull)
-            return refuse(id, .full, events: &events)
-        }
+        let known = max(location?.epoch ?? 0, streams[name]?.descriptor?.epoch ?? 0)
         do throws(ControlRefusal) {
-            switch source {
-            case .offer(let offer): try publish(id, stream, offer: offer, at: now, events: &events)
-            case .plain(let text): try publish(id, stream, plain: text, at: now, events: &events)
-            }
+            // Later than every publication of the name that anybody has seen, whatever the clocks say.
+            try publish(id, name, source, epoch: max(now.wallMilliseconds, known + 1), at: now, events: &events)
         } catch {
-            streams.remove(name)
+            if let stream = streams[name], stream.descriptor == nil, !stream.isSubscribed { streams.remove(name) }
             refuse(id, error, events: &events)
         }
     }
 
-    /// Whether a record's origin may still hold the name: we are not it, and nobody has declared it gone.
-    private func isAlive(_ origin: NodeID) -> Bool {
-        guard origin != id else { return false }
-        return membership.member(origin)?.status.isPresent ?? true
+    /// A publisher that has had its time to connect and has not does not hold the name: encoders come again.
+    private func mayReplacePublisher(of name: StreamName, at now: Now) -> Bool {
+        guard let publisher = streams[name]?.publisher, let session = sessions[publisher] else { return true }
+        return !session.isConnected && !session.isPlain
+            && session.created + CompositionLimits.connectTime <= now.monotonic
     }
 
     private mutating func publish(
-        _ id: RequestID, _ stream: LocalStream, offer: String, at now: Now, events: inout EventBuffer<SwarmEvent>
+        _ id: RequestID, _ name: StreamName, _ source: PendingRequests.PublishSource, epoch: UInt64, at now: Now,
+        events: inout EventBuffer<SwarmEvent>
+    ) throws(ControlRefusal) {
+        guard let stream = streams.open(name) else {
+            refusals.add(.streamsFull)
+            throw .full
+        }
+        guard sessions.count(isPublisher: true, worker: stream.worker) < MediaLimits().publishers else { throw .full }
+        switch source {
+        case .offer(let offer): try publish(id, stream, offer: offer, epoch: epoch, at: now, events: &events)
+        case .plain(let text): try publish(id, stream, plain: text, epoch: epoch, at: now, events: &events)
+        }
+    }
+
+    /// The stream changes hands: whoever published it here, or fed it, makes room. Children and waiting viewers stay.
+    private mutating func takeOver(_ name: StreamName, events: inout EventBuffer<SwarmEvent>) {
+        guard let stream = streams[name], stream.descriptor != nil else { return }
+        for session in sessions.ids(of: name) {
+            sessions.remove(session)
+            events.append(.command(worker: stream.worker, .removeSession(session, .streamEnded)))
+        }
+        if !stream.isOrigin { events.append(.command(worker: stream.worker, .detachParent(stream.handle))) }
+        streams.update(name) {
+            $0.viewerCount = 0
+            $0.publisher = nil
+            $0.isSubscribed = false
+        }
+    }
+
+    private mutating func publish(
+        _ id: RequestID, _ stream: LocalStream, offer: String, epoch: UInt64, at now: Now,
+        events: inout EventBuffer<SwarmEvent>
     ) throws(ControlRefusal) {
         let session = SessionID(entropy.uint64())
         let local = makeTransport(worker: stream.worker)
         let answer: PublisherAnswer
         do throws(NegotiationError) {
             answer = try WHIPNegotiation.answer(
-                offer: offer, session: session, stream: stream.handle, epoch: now.wallMilliseconds, local: local)
+                offer: offer, session: session, stream: stream.handle, epoch: epoch, local: local)
         } catch {
             throw ControlRefusal(error)
         }
         let entry = SessionEntry(
             id: session, token: makeToken(), stream: stream.name, worker: stream.worker, isPublisher: true,
-            isPlain: false, entityTag: makeEntityTag(), localCredentials: local.credentials,
+            isPlain: false, created: now.monotonic, entityTag: makeEntityTag(),
+            localCredentials: local.credentials,
             remoteCredentials: answer.configuration.transport?.remote)
         try begin(stream, entry, answer.configuration, answer.descriptor, at: now, events: &events)
         reply(
@@ -84,19 +102,23 @@ extension SwarmMachine {
     }
 
     private mutating func publish(
-        _ id: RequestID, _ stream: LocalStream, plain text: String, at now: Now,
+        _ id: RequestID, _ stream: LocalStream, plain text: String, epoch: UInt64, at now: Now,
         events: inout EventBuffer<SwarmEvent>
     ) throws(ControlRefusal) {
         let session = SessionID(entropy.uint64())
         let description: PlainRTPDescription
         do throws(NegotiationError) {
-            description = try PlainRTPDescription(parsing: text, epoch: now.wallMilliseconds)
+            description = try PlainRTPDescription(parsing: text, epoch: epoch)
         } catch {
             throw ControlRefusal(error)
         }
+        guard description.endpoints.count <= CompositionLimits.plainPorts else {
+            throw .badOffer("at most \(CompositionLimits.plainPorts) tracks")
+        }
         let entry = SessionEntry(
             id: session, token: makeToken(), stream: stream.name, worker: stream.worker, isPublisher: true,
-            isPlain: true, entityTag: makeEntityTag(), localCredentials: makeCredentials(), remoteCredentials: nil)
+            isPlain: true, created: now.monotonic, entityTag: makeEntityTag(),
+            localCredentials: makeCredentials(), remoteCredentials: nil)
         let configuration = PublisherConfiguration(
             session: session, stream: stream.handle, transport: nil, tracks: description.tracks)
         try begin(stream, entry, configuration, description.descriptor, at: now, events: &events)
@@ -113,6 +135,7 @@ extension SwarmMachine {
         guard let encoded = descriptor.encode() else {
             throw .badOffer("the tracks' parameters are too long to be told to the swarm")
         }
+        takeOver(stream.name, events: &events)
         let isRouted = routes.publish(
             stream.name, epoch: descriptor.epoch, descriptor: encoded, worker: stream.worker, at: now,
             into: &messages, events: &routeEvents)

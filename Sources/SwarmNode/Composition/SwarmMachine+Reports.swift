@@ -8,9 +8,14 @@ import SwarmCrypto
 extension SwarmMachine {
     func memberSnapshots(at now: Now) -> [MemberSnapshot] {
         let own = MemberSnapshot(
-            id: id, addresses: membership.own.contact.addresses, state: .alive, roundTrip: .zero,
+            id: id, key: configuration.identity.key, addresses: membership.own.contact.addresses, state: .alive,
+            roundTrip: .zero,
             load: Double(load) / 1000, age: .zero, isSelf: true, publicURL: configuration.publicURL)
         return (membership.members.map { snapshot($0, at: now) } + [own]).sorted { $0.id < $1.id }
+    }
+
+    func memberSnapshot(of node: NodeID, at now: Now) -> MemberSnapshot? {
+        membership.member(node).map { snapshot($0, at: now) }
     }
 
     private func snapshot(_ member: Member, at now: Now) -> MemberSnapshot {
@@ -22,7 +27,7 @@ extension SwarmMachine {
             case .left: .left
             }
         return MemberSnapshot(
-            id: member.id, addresses: member.contact.addresses, state: state,
+            id: member.id, key: member.contact.key, addresses: member.contact.addresses, state: state,
             roundTrip: links.roundTrip(to: member.id) ?? membership.predictedRoundTrip(from: id, to: member.id),
             load: Double(member.description.load) / 1000, age: member.lastHeard.map { now.monotonic - $0 },
             isSelf: false, publicURL: member.description.publicURL)

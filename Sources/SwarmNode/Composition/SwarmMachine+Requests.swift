@@ -24,7 +24,13 @@ extension SwarmMachine {
             delete(id, token, at: now, events: &events)
         case .members:
             reply(id, .members(memberSnapshots(at: now)), events: &events)
+        case .member(let node):
+            reply(id, .members(memberSnapshot(of: node, at: now).map { [$0] } ?? []), events: &events)
         case .streams(let prefix):
+            guard !pending.isFull, pending.listingCount < CompositionLimits.listings else {
+                refuse(id, .full, events: &events)
+                break
+            }
             let deadline = now.monotonic + CompositionLimits.requestTimeout
             pending.add(id, .listing(prefix: prefix), deadline: deadline)
             pending.bind(dht.list(prefix, at: now, into: &messages, events: &dhtEvents), to: id)
@@ -33,13 +39,7 @@ extension SwarmMachine {
         case .route(let name):
             reply(id, routeTrace(name).map { .route($0) } ?? .refused(.notLive), events: &events)
         case .statistics:
-            let token = generator.next()
-            pending.add(
-                id, .statistics(token: token, collected: []),
-                deadline: now.monotonic + CompositionLimits.statisticsTimeout)
-            for worker in configuration.workerPorts.indices {
-                events.append(.command(worker: worker, .collectStatistics(token: token)))
-            }
+            collectStatistics(id, at: now, events: &events)
         }
         settle(at: now, into: &out, events: &events)
     }
@@ -61,9 +61,30 @@ extension SwarmMachine {
         settle(at: now, into: &out, events: &events)
     }
 
+    /// Asks every worker, once for all who want to know at the same time: it costs the media threads a walk.
+    private mutating func collectStatistics(
+        _ id: RequestID, at now: Now, events: inout EventBuffer<SwarmEvent>
+    ) {
+        guard !pending.isFull else { return refuse(id, .full, events: &events) }
+        let token = pending.statisticsToken
+        pending.add(
+            id, .statistics(token: token ?? id.raw), deadline: now.monotonic + CompositionLimits.statisticsTimeout)
+        guard token == nil else { return }
+        for worker in configuration.workerPorts.indices {
+            events.append(.command(worker: worker, .collectStatistics(token: id.raw)))
+        }
+    }
+
     mutating func reply(_ id: RequestID, _ reply: ControlReply, events: inout EventBuffer<SwarmEvent>) {
-        pending.remove(id)
+        drop(id)
         events.append(.reply(id, reply))
+    }
+
+    /// Forgets the request, and the lookup that only it waits for.
+    @discardableResult
+    private mutating func drop(_ id: RequestID) -> PendingRequests.Kind? {
+        if let lookup = pending.unbind(id) { dht.cancel(lookup) }
+        return pending.remove(id)
     }
 
     mutating func refuse(_ id: RequestID, _ refusal: ControlRefusal, events: inout EventBuffer<SwarmEvent>) {
@@ -72,22 +93,24 @@ extension SwarmMachine {
 
     mutating func expireRequests(at now: Now, events: inout EventBuffer<SwarmEvent>) {
         for id in pending.due(at: now.monotonic) {
-            switch pending.remove(id) {
+            switch drop(id) {
             case .play(let name):
+                let obstacle = routes.snapshot(of: name)?.obstacle
                 streams.update(name) { stream in
                     stream.waiters.removeAll { $0.request == id }
                     if !stream.hasLocalInterest { stream.releaseAt = now.monotonic }
                 }
-                refuse(id, .timedOut, events: &events)
+                refuse(id, obstacle == .full || obstacle == .tableFull ? .full : .timedOut, events: &events)
             case .listing(let prefix):
                 reply(id, .streams(localStreams(under: prefix)), events: &events)
-            case .statistics(_, let collected):
-                reply(id, .statistics(report(collected)), events: &events)
+            case .statistics(let token):
+                // A worker that does not answer in time is left out.
+                reply(id, .statistics(report(pending.collected(token))), events: &events)
             case .publish: refuse(id, .timedOut, events: &events)
             case nil: break
             }
         }
-        releaseUnwatched(at: now)
+        releaseUnwatched(at: now, events: &events)
     }
 
     private mutating func delete(

@@ -18,7 +18,8 @@ extension SwarmMachine {
 
     /// Drops everything this node knows of the stream; whoever still waits or watches hears why.
     mutating func forget(
-        _ name: StreamName, reason: SessionCloseReason, events: inout EventBuffer<SwarmEvent>
+        _ name: StreamName, reason: SessionCloseReason, refusal: ControlRefusal = .notLive,
+        events: inout EventBuffer<SwarmEvent>
     ) {
         guard let stream = streams.remove(name) else { return }
         if stream.descriptor != nil {
@@ -28,7 +29,7 @@ extension SwarmMachine {
             guard let session = sessions.remove(id) else { continue }
             if session.isPlain { events.append(.closePlainPorts(worker: session.worker, id)) }
         }
-        for waiter in stream.waiters { refuse(waiter.request, .notLive, events: &events) }
+        for waiter in stream.waiters { refuse(waiter.request, refusal, events: &events) }
         events.append(.notice(.streamEnded(name)))
         noticeSessions(&events)
     }
@@ -57,7 +58,6 @@ extension SwarmMachine {
         streams.update(name) { $0.isFed = false }
         events.append(.command(worker: stream.worker, .detachParent(stream.handle)))
         events.append(.notice(.routeChanged(name)))
-        if routes.snapshot(of: name) == nil { forget(name, reason: .streamEnded, events: &events) }
     }
 
     /// Takes the descriptor that the parent sent and opens, or updates, the stream in its worker.
@@ -124,8 +124,11 @@ extension SwarmMachine {
         for carrier in location.carriers where carrier.id != location.origin.id {
             candidates.append(candidate(carrier, origin: location.origin.id))
         }
-        return candidates.filter { $0.contact.id != id }
+        return candidates.filter { $0.contact.id != id && isPresent($0.contact.id) }
     }
+
+    /// Whether nobody has declared the node gone.
+    func isPresent(_ node: NodeID) -> Bool { membership.member(node)?.status.isPresent ?? true }
 
     private func candidate(_ contact: Contact, origin: NodeID) -> RouteCandidate {
         let member = membership.member(contact.id)

@@ -23,12 +23,14 @@ extension SwarmMachine {
         case .linkLost(let link):
             routes.mediaLinkLost(link.raw, at: now, into: &messages, events: &routeEvents)
         case .parentEnded:
-            // The routes hear it from the parent's control plane too, which also says what to do next.
+            // Its control plane says so too (ENDED), and is repeated until answered.
             break
         case .statistics(let statistics):
             let workers = configuration.workerPorts.count
-            if let (request, collected) = pending.collect(statistics, workers: workers) {
-                reply(request, .statistics(report(collected)), events: &events)
+            guard let collected = pending.collect(statistics, workers: workers) else { break }
+            let report = report(collected)
+            for request in pending.waiting(forStatistics: statistics.token) {
+                reply(request, .statistics(report), events: &events)
             }
         }
         settle(at: now, into: &out, events: &events)
@@ -38,8 +40,12 @@ extension SwarmMachine {
     package mutating func plainPortsOpened(
         _ id: SessionID, _ isOpen: Bool, at now: Now, into out: inout Outbox, events: inout EventBuffer<SwarmEvent>
     ) {
-        guard let request = plainRequests.removeValue(forKey: id), let session = sessions[id] else { return }
-        if isOpen {
+        guard let request = plainRequests.removeValue(forKey: id) else { return }
+        guard let session = sessions[id] else { return refuse(request, .full, events: &events) }
+        if pending[request] == nil {
+            // Nobody waits any more, so nobody could ever end it.
+            unpublish(session.stream, reason: .timedOut, at: now, events: &events)
+        } else if isOpen {
             reply(
                 request,
                 .created(CreatedSession(token: session.token, sdp: "", entityTag: session.entityTag)),
@@ -83,14 +89,14 @@ extension SwarmMachine {
     }
 
     /// Lets go of streams that nobody here has watched for a while; the routes keep them for children.
-    mutating func releaseUnwatched(at now: Now) {
+    mutating func releaseUnwatched(at now: Now, events: inout EventBuffer<SwarmEvent>) {
         for name in streams.due(at: now.monotonic) {
             streams.update(name) { $0.releaseAt = nil }
             guard let stream = streams[name], !stream.hasLocalInterest else { continue }
             streams.update(name) { $0.isSubscribed = false }
             routes.release(name, at: now, into: &messages, events: &routeEvents)
-            // With a parent, the routes' `parentDetached` is among the events and ends it.
-            if routes.snapshot(of: name) == nil, !stream.isFed { streams.remove(name) }
+            // Where there was a route, its `ended` is among the events too, and finds nothing left.
+            if routes.snapshot(of: name) == nil { forget(name, reason: .streamEnded, events: &events) }
         }
     }
 }

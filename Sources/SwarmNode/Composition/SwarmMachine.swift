@@ -137,7 +137,7 @@ package struct SwarmMachine: ~Copyable, Machine {
         dht.advance(to: now, into: &messages, events: &dhtEvents)
         membership.advance(to: now, into: &messages, events: &memberEvents)
         routes.advance(to: now, into: &messages, events: &routeEvents)
-        releaseUnwatched(at: now)
+        releaseUnwatched(at: now, events: &events)
         expireRequests(at: now, events: &events)
         settle(at: now, into: &out, events: &events)
     }

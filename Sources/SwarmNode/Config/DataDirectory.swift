@@ -68,7 +68,7 @@ package struct DataDirectory: Sendable {
             guard let joined, joined != secret.current, joined != secret.previous else { return secret }
             throw FileError(
                 "\(path) belongs to another swarm than the join string; give another --data-dir, or remove "
-                + file("secret")
+                    + file("secret")
             )
         }
         var entropy = Entropy.system

@@ -1,4 +1,3 @@
-import Foundation
 import Logging
 import NIOSSL
 import Synchronization
@@ -7,8 +6,8 @@ import Synchronization
 /// renewal needs no restart. Connections that exist keep what they began with.
 package final class TLSFiles: Sendable {
     private struct Loaded {
-        var certificate: Data
-        var key: Data
+        var certificate: [UInt8]
+        var key: [UInt8]
         var context: NIOSSLContext
     }
 
@@ -60,12 +59,12 @@ package final class TLSFiles: Sendable {
         let chain: [NIOSSLCertificate]
         let privateKey: NIOSSLPrivateKey
         do {
-            chain = try NIOSSLCertificate.fromPEMBytes(Array(certificate))
+            chain = try NIOSSLCertificate.fromPEMBytes(certificate)
         } catch {
             throw HTTPStartError("\(certificatePath) is not a certificate chain in PEM form")
         }
         do {
-            privateKey = try NIOSSLPrivateKey(bytes: Array(key), format: .pem)
+            privateKey = try NIOSSLPrivateKey(bytes: key, format: .pem)
         } catch {
             throw HTTPStartError("\(keyPath) is not a private key in PEM form")
         }
@@ -80,11 +79,14 @@ package final class TLSFiles: Sendable {
         }
     }
 
-    private static func read(_ path: String) throws(HTTPStartError) -> Data {
-        do {
-            return try Data(contentsOf: URL(fileURLWithPath: path))
+    /// A chain of certificates has a few kilobytes.
+    private static var fileBytes: Int { 1 << 20 }
+
+    private static func read(_ path: String) throws(HTTPStartError) -> [UInt8] {
+        do throws(FileError) {
+            return try PosixFile.read(path, limit: fileBytes)
         } catch {
-            throw HTTPStartError("cannot read \(path)")
+            throw HTTPStartError(error.description)
         }
     }
 }

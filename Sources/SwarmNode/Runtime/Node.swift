@@ -33,20 +33,26 @@ package enum Node {
             ready.set()
         }
         defer { threads.stop() }
-        try await serve(service, threads, logger)
+        try await serve(service, threads, directory, logger)
     }
 
-    private static func serve(_ http: HTTPService, _ threads: NodeThreads, _ logger: Logger) async throws {
+    private static func serve(
+        _ http: HTTPService, _ threads: NodeThreads, _ directory: DataDirectory, _ logger: Logger
+    ) async throws {
         var quiet = logger
         quiet.logLevel = max(.error, logger.logLevel)
         var configuration = ServiceGroupConfiguration(
             services: [
                 .init(
-                    service: DrainService(threads: threads), successTerminationBehavior: .gracefullyShutdownGroup,
-                    failureTerminationBehavior: .gracefullyShutdownGroup),
+                    service: PeerMemory(threads: threads, directory: directory),
+                    successTerminationBehavior: .ignore, failureTerminationBehavior: .ignore),
                 .init(
                     service: http, successTerminationBehavior: .gracefullyShutdownGroup,
                     failureTerminationBehavior: .cancelGroup),
+                // Shut down in reverse: the goodbyes go out before HTTP waits for its last answers.
+                .init(
+                    service: DrainService(threads: threads), successTerminationBehavior: .gracefullyShutdownGroup,
+                    failureTerminationBehavior: .gracefullyShutdownGroup),
             ], gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet)
         configuration.maximumGracefulShutdownDuration = .seconds(5)
         try await ServiceGroup(configuration: configuration).run()
@@ -93,11 +99,32 @@ private struct DrainService: Service {
     let threads: NodeThreads
 
     func run() async throws {
-        try? await gracefulShutdown()
         let impatience = Task {
-            for await _ in await UnixSignalsSequence(trapping: .sigterm, .sigint) { StandardOutput.exitNow(1) }
+            var asked = 0
+            for await _ in await UnixSignalsSequence(trapping: .sigterm, .sigint) {
+                asked += 1
+                if asked > 1 { StandardOutput.exitNow(1) }
+            }
         }
+        try? await gracefulShutdown()
         await threads.drain()
         impatience.cancel()
+    }
+}
+
+/// Writes down who else is in the swarm, so that a node that restarts finds it again without a join string.
+private struct PeerMemory: Service {
+    let threads: NodeThreads
+    let directory: DataDirectory
+
+    func run() async throws {
+        try? await cancelWhenGracefulShutdown {
+            while true {
+                try await Task.sleep(for: .seconds(20))
+                let peers = await threads.peers()
+                // Alone, the node may have lost the others: what it remembers is its way back.
+                if !peers.isEmpty { try? directory.storePeers(peers) }
+            }
+        }
     }
 }

@@ -60,7 +60,8 @@ final class NodeHandle: NodeControl {
     }
 
     func delete(session: String) async throws(ControlError) {
-        guard case .deleted = await gate.ask(.delete(session: session)) else { throw .unknownSession }
+        let reply = await gate.ask(.delete(session: session))
+        guard case .deleted = reply else { throw Self.error(reply) }
     }
 
     private static func session(_ reply: ControlReply) throws(ControlError) -> SessionAnswer {
@@ -158,8 +159,8 @@ final class NodeHandle: NodeControl {
     private func event(of notice: SwarmNotice) async -> NodeEvent? {
         switch notice {
         case .memberChanged(let id):
-            guard let members = try? await members() else { return nil }
-            return members.first { $0.id == id.description }.map { .memberChanged($0) }
+            guard case .members(let members) = await gate.ask(.member(id)) else { return nil }
+            return members.first.map { .memberChanged(Self.report($0)) }
         case .memberRemoved(let id): return .memberRemoved(id: id.description)
         case .streamChanged(let name):
             guard case .streams(let streams) = await gate.ask(.carriedStream(name)) else { return nil }

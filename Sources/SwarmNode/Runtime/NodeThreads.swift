@@ -80,6 +80,14 @@ final class NodeThreads: Sendable {
             swarmPort: swarmPort, mediaPorts: mediaPorts, ready: ready, draining: drainRequest)
     }
 
+    /// Live members other than this node, each by its best address.
+    func peers() async -> [JoinString.Peer] {
+        guard case .members(let members) = await gate.ask(.members) else { return [] }
+        return members.filter { !$0.isSelf && $0.state == .alive }.compactMap { member in
+            member.addresses.first.map { JoinString.Peer(key: member.key, address: $0) }
+        }
+    }
+
     /// Says goodbye to clients and peers; returns when the control thread has ended.
     func drain() async {
         drainRequest.request()

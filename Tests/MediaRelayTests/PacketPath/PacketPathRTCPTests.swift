@@ -134,7 +134,8 @@ import Testing
                 packets += 1
                 var iterator = RTCPIterator()
                 guard let packet = iterator.next(in: bytes.span),
-                    case .transport(let range) = FeedbackMessage(packet, in: bytes.span) else {
+                    case .transport(let range) = FeedbackMessage(packet, in: bytes.span)
+                else {
                     Issue.record("not transport feedback")
                     return
                 }

@@ -33,7 +33,8 @@ import Testing
         HeaderCase(name: "padding", bytes: [0xa0] + [UInt8](repeating: 0, count: 12) + [7, 0, 3], payload: 12..<13),
         HeaderCase(name: "padding of nothing", bytes: [0xa0] + [UInt8](repeating: 0, count: 14), payload: nil),
         HeaderCase(name: "padding overruns", bytes: [0xa0] + [UInt8](repeating: 0, count: 12) + [0, 9], payload: nil),
-        HeaderCase(name: "padding only", bytes: [0xa0] + [UInt8](repeating: 0, count: 11) + [0, 0, 3], payload: 12..<12),
+        HeaderCase(
+            name: "padding only", bytes: [0xa0] + [UInt8](repeating: 0, count: 11) + [0, 0, 3], payload: 12..<12),
     ]
 
     @Test(arguments: headers.indices)
@@ -138,10 +139,11 @@ import Testing
         #expect(unwrapper.highest == 163_072)
     }
 
-    @Test(arguments: [
-        (5, 0, 5), (0xffff_ffff, 0x1_0000_0003, 0xffff_ffff), (1, 0xffff_fff0, 0x1_0000_0001),
-        (0x8000_0000, 3, 0x8000_0000), (7, 0x5_0000_0000, 0x5_0000_0007),
-    ] as [(UInt32, UInt64, UInt64)])
+    @Test(
+        arguments: [
+            (5, 0, 5), (0xffff_ffff, 0x1_0000_0003, 0xffff_ffff), (1, 0xffff_fff0, 0x1_0000_0001),
+            (0x8000_0000, 3, 0x8000_0000), (7, 0x5_0000_0000, 0x5_0000_0007),
+        ] as [(UInt32, UInt64, UInt64)])
     func countersUnroll(low: UInt32, expected: UInt64, full: UInt64) {
         #expect(Counter64.expand(low, near: expected) == full)
     }

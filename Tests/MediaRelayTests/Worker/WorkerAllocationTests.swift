@@ -99,6 +99,10 @@ import Testing
         // The first frames bring what is taken once: stores, tables, the runtime's metadata.
         for frame in 0..<10 {
             rig.addFrame(isKey: frame == 0)
+            // A session takes its table entry for an SSRC when it first hears it.
+            for viewer in rig.viewers where frame == 0 {
+                rig.add(viewer.rtcp { $0.appendReceiverReport(ssrc: 1, blockCount: 0) }, from: viewer.address)
+            }
             rig.run(isCounted: false)
             rig.wire.run(for: .milliseconds(33))
         }

@@ -148,6 +148,30 @@ import Testing
         #expect(numbers(viewer, ssrc: 5001) == Array(0..<510))
     }
 
+    /// The parent's control thread hears of the link before it attaches the child: RESUMEs come too early.
+    @Test(arguments: [0, 30, 300, 7_000] as [Int64])
+    func aChildThatIsAttachedLateIsStarted(delayMilliseconds: Int64) throws {
+        let chain = try makeChain(seed: 21, lossPerMille: 0)
+        let handles = chain.wire.link(parent: chain.a, child: chain.c, id: 5)
+        chain.wire.apply(.attachParent(stream, handles.child, alias: 5, layers: .all), to: chain.c)
+        let viewer = chain.wire.addViewer(to: chain.c, stream: stream, port: 2000)
+        var publisher = TestPublisher()
+        chain.wire.stream(&publisher, frames: 3, keyEvery: 100, packetsPerFrame: 4, into: chain.a)
+        chain.wire.run(for: .milliseconds(delayMilliseconds))
+        chain.wire.apply(.attachChild(stream, handles.parent, alias: 5, layers: .all), to: chain.a)
+        chain.wire.run(for: .milliseconds(delayMilliseconds > 5_000 ? 600 : 150))
+        // Whatever the start was, live media follows.
+        let sent = publisher.videoNumber
+        chain.wire.publish(publisher.videoFrame(isKey: true, packets: 4), into: chain.a)
+        chain.wire.run(for: .milliseconds(50))
+        #expect(Set(numbers(viewer, ssrc: 5001)).isSuperset(of: Set(sent..<(sent + 4))))
+        if delayMilliseconds <= 300 { #expect(numbers(viewer, ssrc: 5001) == Array(0..<16)) }
+        let link = try #require(
+            chain.a.statistics(at: chain.wire.now).links.first { $0.handle == handles.parent })
+        #expect(link.framesFirstSent >= 4)
+        #expect(link.bytesSent > 4_000)
+    }
+
     @Test func endOfStreamReachesTheChildren() throws {
         let chain = try makeChain(seed: 15, lossPerMille: 0)
         chain.wire.apply(.closeStream(stream, .streamEnded), to: chain.a)

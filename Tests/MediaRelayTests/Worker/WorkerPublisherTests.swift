@@ -127,7 +127,8 @@ import Testing
         let (wire, node, sender) = try makeSender(seed: 1)
         let viewer = addViewer(wire, node, port: 2000)
         for number in 0..<100 {
-            sender.send(sender.payload(isKey: number == 0, number: UInt64(number)), isLost: [40, 41, 57].contains(number))
+            sender.send(
+                sender.payload(isKey: number == 0, number: UInt64(number)), isLost: [40, 41, 57].contains(number))
             wire.run(for: .milliseconds(10))
         }
         var asked: [UInt16] = []
