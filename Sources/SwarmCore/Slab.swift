@@ -9,17 +9,18 @@ package struct SlotID: Hashable, Sendable {
     }
 }
 
+/// What a slab knows of one slot. Not nested: a type within a generic one asks for its metadata at each access.
+private struct SlabSlot {
+    var generation: UInt32
+    var nextFree: UInt32
+    var isOccupied: Bool
+}
+
 /// A bounded table of noncopyable values with generation-checked handles and a free list. Elements never move while
 /// they live; removing one ends its life exactly once.
 @safe package struct Slab<Element: ~Copyable>: ~Copyable {
-    private struct Slot {
-        var generation: UInt32
-        var nextFree: UInt32
-        var isOccupied: Bool
-    }
-
     private let elements: UnsafeMutablePointer<Element>
-    private var slots: [Slot] = []
+    private var slots: [SlabSlot] = []
     private var firstFree = UInt32.max
     /// The most elements the slab can hold.
     package let capacity: Int
@@ -50,7 +51,7 @@ package struct SlotID: Hashable, Sendable {
             firstFree = slots[Int(index)].nextFree
         } else {
             index = UInt32(slots.count)
-            slots.append(Slot(generation: 0, nextFree: .max, isOccupied: false))
+            slots.append(SlabSlot(generation: 0, nextFree: .max, isOccupied: false))
         }
         slots[Int(index)].generation &+= 1
         slots[Int(index)].isOccupied = true

@@ -14,7 +14,7 @@ package struct EdgeTransport: ~Copyable, Sendable {
     private var dtls: DTLSEndpoint?
     /// `dtls?.nextDeadline`, kept here because a noncopyable optional cannot be read through.
     private var handshakeDeadline: MonotonicInstant?
-    private var srtp: SRTPContext?
+    private var srtp: Boxed<SRTPContext>?
     private let dtlsRole: DTLSRole
     private var phase = Phase.connecting
     /// ICE and DTLS must be done by then.
@@ -59,7 +59,7 @@ package struct EdgeTransport: ~Copyable, Sendable {
         ice = ICEAgent(configuration: configuration, generator: SeededGenerator(seed: 0), at: now.monotonic)
         ice.adopt(remoteAddress, at: now.monotonic)
         dtls = nil
-        srtp = SRTPContext(keys)
+        srtp = Boxed(SRTPContext(keys))
         dtlsRole = .server
         phase = .connected
         connectDeadline = .distantFuture
@@ -102,7 +102,7 @@ package struct EdgeTransport: ~Copyable, Sendable {
     /// Authenticates and decrypts a packet in place. Returns the RTP packet's length, or nil after counting why not.
     @_lifetime(packet: copy packet)
     package mutating func unprotectRTP(_ packet: inout MutableSpan<UInt8>, at now: Now) -> Int? {
-        guard let count = srtp?.unprotectRTP(&packet, refusals: &refusals) else {
+        guard let count = srtp?.value.unprotectRTP(&packet, refusals: &refusals) else {
             if srtp == nil { refusals.add(.mediaBeforeKeys) }
             return nil
         }
@@ -113,7 +113,7 @@ package struct EdgeTransport: ~Copyable, Sendable {
     /// Authenticates and decrypts a packet in place. Returns the compound packet's length, or nil after counting why not.
     @_lifetime(packet: copy packet)
     package mutating func unprotectRTCP(_ packet: inout MutableSpan<UInt8>, at now: Now) -> Int? {
-        guard let count = srtp?.unprotectRTCP(&packet, refusals: &refusals) else {
+        guard let count = srtp?.value.unprotectRTCP(&packet, refusals: &refusals) else {
             if srtp == nil { refusals.add(.mediaBeforeKeys) }
             return nil
         }
@@ -131,13 +131,13 @@ package struct EdgeTransport: ~Copyable, Sendable {
     package mutating func protectRTP(
         _ packet: inout MutableSpan<UInt8>, count: Int, headerLength: Int, index: UInt64
     ) -> Int? {
-        srtp?.protectRTP(&packet, count: count, headerLength: headerLength, index: index) ?? nil
+        srtp?.value.protectRTP(&packet, count: count, headerLength: headerLength, index: index) ?? nil
     }
 
     /// Protects the compound RTCP packet in the first `count` bytes of `packet`; room for `rtcpOverhead` behind it.
     @_lifetime(packet: copy packet)
     package mutating func protectRTCP(_ packet: inout MutableSpan<UInt8>, count: Int) -> Int? {
-        srtp?.protectRTCP(&packet, count: count) ?? nil
+        srtp?.value.protectRTCP(&packet, count: count) ?? nil
     }
 
     // MARK: Time
@@ -208,7 +208,7 @@ package struct EdgeTransport: ~Copyable, Sendable {
         case .none:
             return .none
         case .connected(let keys):
-            srtp = SRTPContext(keys)
+            srtp = Boxed(SRTPContext(keys))
             phase = .connected
             ice.heard(at: now)
             return .connected

@@ -47,6 +47,7 @@ struct OutgoingStream: Sendable {
         /// Nil until the child's RESUME says from where.
         var subscription: Subscription?
         var firstSends = FirstSendWindow()
+        var wake: MonotonicInstant? { subscription?.wake }
     }
 
     let alias: UInt32
@@ -59,7 +60,7 @@ struct OutgoingStream: Sendable {
     var startDue: MonotonicInstant?
     static var startDelay: Interval { .milliseconds(500) }
 
-    var isReplaying: Bool { layers.contains { $0.subscription?.wake != nil } }
+    var isReplaying: Bool { layers.contains { $0.wake != nil } }
 }
 
 /// Which sequences of one layer were first-sent on a link: proves that media crosses it once. Not a filter: a second

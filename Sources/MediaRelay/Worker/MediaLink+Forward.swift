@@ -57,12 +57,12 @@ extension MediaLink {
         counter: UInt64, sequence: UInt64, slot: SlotID, bit: UInt8, alias: UInt32, from layer: borrowing MediaLayer,
         at now: MonotonicInstant, into out: inout Outbox
     ) -> MediaRefusal? {
-        guard let stream = outgoing.first(where: { $0.alias == alias }), let packet = layer.store.packet(sequence)
+        guard let index = outgoingIndex(alias: alias), let packet = layer.store.packet(sequence)
         else { return .repairNotStored }
         guard takeRepair(bytes: packet.byteCount, at: now) else { return .repairOverBudget }
         sendMedia(
             packet, bytes: layer.store.bytes(of: packet), layer: slot, bit: bit, alias: alias,
-            epochTag: stream.epochTag, repairing: counter, at: now, into: &out)
+            epochTag: outgoing[index].epochTag, repairing: counter, at: now, into: &out)
         return nil
     }
 

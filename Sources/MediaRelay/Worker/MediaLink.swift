@@ -70,6 +70,23 @@ struct MediaLink: ~Copyable {
 
     var isActive: Bool { !incoming.isEmpty || !outgoing.isEmpty }
 
+    // Index loops rather than closures: a closure over elements of this size costs a box where it is not inlined.
+
+    func incomingIndex(alias: UInt32) -> Int? {
+        for index in incoming.indices where incoming[index].alias == alias { return index }
+        return nil
+    }
+
+    func outgoingIndex(alias: UInt32) -> Int? {
+        for index in outgoing.indices where outgoing[index].alias == alias { return index }
+        return nil
+    }
+
+    func outgoingIndex(stream: SlotID) -> Int? {
+        for index in outgoing.indices where outgoing[index].stream == stream { return index }
+        return nil
+    }
+
     // MARK: Sending
 
     /// Seals one datagram of the frames that `body` writes; returns its counter, or nil where it was not sent.
@@ -211,12 +228,12 @@ struct MediaLink: ~Copyable {
             if let due = loss.nextDeadline { next = min(next, due) }
             if isEstablished { next = min(next, pingDue) }
         }
-        for stream in incoming {
-            if let due = stream.resumeDue { next = min(next, due) }
-            if let expires = stream.expires { next = min(next, expires) }
+        for index in incoming.indices {
+            if let due = incoming[index].resumeDue { next = min(next, due) }
+            if let expires = incoming[index].expires { next = min(next, expires) }
         }
-        for stream in outgoing {
-            if let due = stream.startDue { next = min(next, due) }
+        for index in outgoing.indices {
+            if let due = outgoing[index].startDue { next = min(next, due) }
         }
         return next
     }

@@ -122,11 +122,11 @@ extension MediaWorker {
             if !isCurrent { subscribe(viewer: viewer, at: now, into: &out) }
         }
         for child in streams[slot].children where links.contains(child) {
-            guard let index = links[child].outgoing.firstIndex(where: { $0.stream == slot }) else { continue }
+            guard let index = links[child].outgoingIndex(stream: slot) else { continue }
             setLayers(link: child, outgoing: index)
         }
         if let parent = streams[slot].parent, links.contains(parent.link),
-            let index = links[parent.link].incoming.firstIndex(where: { $0.alias == parent.alias })
+            let index = links[parent.link].incomingIndex(alias: parent.alias)
         {
             beginResume(link: parent.link, incoming: index, at: now, into: &out)
         }

@@ -38,7 +38,7 @@ extension MediaWorker {
                 if let due = viewers[slot].reportDue { viewerDeadlines.bringForward(slot.index, to: due) }
             } else if position - viewerCount < streams[stream].children.count {
                 let slot = streams[stream].children[position - viewerCount]
-                guard links.contains(slot), let index = links[slot].outgoing.firstIndex(where: { $0.stream == stream })
+                guard links.contains(slot), let index = links[slot].outgoingIndex(stream: stream)
                 else {
                     streams[stream].nextEgress += 1
                     continue

@@ -35,8 +35,10 @@ extension MediaWorker {
 
     mutating func rearmLink(_ slot: SlotID) {
         var next = links[slot].nextDeadline
-        for attached in links[slot].outgoing {
-            for layer in attached.layers { next = Deadline.earlier(next, layer.subscription?.wake) }
+        for index in links[slot].outgoing.indices {
+            for position in links[slot].outgoing[index].layers.indices {
+                next = Deadline.earlier(next, links[slot].outgoing[index].layers[position].wake)
+            }
         }
         linkDeadlines.set(slot.index, to: next)
     }
@@ -211,7 +213,7 @@ extension MediaWorker {
         switch frame {
         case .media(let media):
             if let repaired = media.repairedCounter { links[slot].noteRepaired(repaired) }
-            guard let index = links[slot].incoming.firstIndex(where: { $0.alias == media.alias }) else {
+            guard let index = links[slot].incomingIndex(alias: media.alias) else {
                 return refusals.add(.unknownAlias)
             }
             ingest(media, of: datagram, link: slot, incoming: index, at: now)
@@ -235,7 +237,7 @@ extension MediaWorker {
                 alias: alias, bit: bit, epoch: epoch, next: next, holes: holes, of: datagram, link: slot, at: now,
                 into: &out)
         case .head(let alias, let epoch, let bit, _):
-            guard let index = links[slot].incoming.firstIndex(where: { $0.alias == alias }) else {
+            guard let index = links[slot].incomingIndex(alias: alias) else {
                 return refusals.add(.unknownAlias)
             }
             let stream = links[slot].incoming[index].stream
@@ -245,7 +247,7 @@ extension MediaWorker {
             receiveClock(
                 alias: alias, bit: bit, networkTime: networkTime, timestamp: timestamp, link: slot, at: now, into: &out)
         case .ended(let alias):
-            guard let index = links[slot].incoming.firstIndex(where: { $0.alias == alias }) else { return }
+            guard let index = links[slot].incomingIndex(alias: alias) else { return }
             let ended = links[slot].incoming.remove(at: index)
             guard streams.contains(ended.stream), streams[ended.stream].parent?.link == slot else { return }
             streams[ended.stream].parent = nil
@@ -279,7 +281,7 @@ extension MediaWorker {
         alias: UInt32, bit: UInt8, epoch: UInt64, next: UInt64, holes: Range<Int>, of datagram: Span<UInt8>,
         link slot: SlotID, at now: Now, into out: inout Outbox
     ) {
-        guard let index = links[slot].outgoing.firstIndex(where: { $0.alias == alias }),
+        guard let index = links[slot].outgoingIndex(alias: alias),
             let position = links[slot].outgoing[index].layers.firstIndex(where: { $0.bit == bit })
         else { return refusals.add(.unknownAlias) }
         guard links[slot].outgoing[index].epoch == epoch else { return refusals.add(.otherEpoch) }

@@ -87,7 +87,9 @@ extension MediaWorker {
             publisherDeadlines.set(slot.index, to: deadline(of: session))
         case .viewer(let slot) where viewers.contains(slot):
             var next = deadline(of: session)
-            for egress in viewers[slot].egresses { next = Deadline.earlier(next, egress.wake) }
+            for index in viewers[slot].egresses.indices {
+                next = Deadline.earlier(next, viewers[slot].egresses[index].wake)
+            }
             viewerDeadlines.set(slot.index, to: next)
         default: break
         }

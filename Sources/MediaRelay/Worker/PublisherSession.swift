@@ -107,15 +107,17 @@ struct PublisherSession: ~Copyable {
     var nextDeadline: MonotonicInstant? {
         var next = Deadline.earlier(transportDeadline, Deadline.earlier(feedbackDue, reportDue))
         guard isConnected, !isPlain else { return next }
-        for track in tracks where track.supportsNACK { next = Deadline.earlier(next, track.loss.nextDeadline) }
+        for index in tracks.indices where tracks[index].supportsNACK {
+            next = Deadline.earlier(next, tracks[index].loss.nextDeadline)
+        }
         return next
     }
 
     /// All that were bound said BYE.
     var hasEnded: Bool {
         var bound = false
-        for track in tracks where track.ssrc != nil {
-            guard track.hasEnded else { return false }
+        for index in tracks.indices where tracks[index].ssrc != nil {
+            guard tracks[index].hasEnded else { return false }
             bound = true
         }
         return bound
@@ -159,7 +161,10 @@ struct PublisherSession: ~Copyable {
         return nil
     }
 
-    func track(ofSSRC ssrc: UInt32) -> Int? { tracks.firstIndex { $0.ssrc == ssrc } }
+    func track(ofSSRC ssrc: UInt32) -> Int? {
+        for index in tracks.indices where tracks[index].ssrc == ssrc { return index }
+        return nil
+    }
 
     /// Asks for a key frame of `track`: by PLI, else by FIR (RFC 5104 §4.3.1). False where that cannot be sent now.
     mutating func sendKeyFrameRequest(track: Int, into out: inout Outbox) -> Bool {
@@ -202,8 +207,16 @@ struct PublisherSession: ~Copyable {
         }
     }
 
+    /// The SSRC that transport-wide feedback names: any of the session's does.
+    private var feedbackSource: UInt32? {
+        for index in tracks.indices where tracks[index].supportsTransportFeedback {
+            if let ssrc = tracks[index].ssrc { return ssrc }
+        }
+        return nil
+    }
+
     private mutating func sendTransportFeedback(to address: NetworkAddress, into out: inout Outbox) {
-        guard let media = tracks.first(where: { $0.supportsTransportFeedback && $0.ssrc != nil })?.ssrc else { return }
+        guard let media = feedbackSource else { return }
         // Two packets cover the ring; a flood of losses may need more, which the next interval sends.
         for _ in 0..<4 where feedback.hasNews {
             out.append(to: address, capacity: PacketLimits.rtcpBytes + 128) { writer in

@@ -49,7 +49,10 @@ struct ViewerSession: ~Copyable {
 
     var nextDeadline: MonotonicInstant? { Deadline.earlier(transport.nextDeadline, reportDue) }
 
-    var isReplaying: Bool { egresses.contains { $0.wake != nil } }
+    var isReplaying: Bool {
+        for index in egresses.indices where egresses[index].wake != nil { return true }
+        return false
+    }
 
     /// Sends what the tracks owe, in one run.
     mutating func forward(
@@ -161,7 +164,10 @@ struct ViewerSession: ~Copyable {
     }
 
     /// The track whose packets carry `ssrc`.
-    func egress(ofSSRC ssrc: UInt32) -> Int? { egresses.firstIndex { $0.ssrc == ssrc } }
+    func egress(ofSSRC ssrc: UInt32) -> Int? {
+        for index in egresses.indices where egresses[index].ssrc == ssrc { return index }
+        return nil
+    }
 
     mutating func noteFeedback(received: UInt64, lost: UInt64) {
         feedbackReceived &+= received
