@@ -6,7 +6,8 @@ extension MediaWorker {
     package mutating func endBatch(
         at now: Now, into out: inout Outbox, events: inout EventBuffer<WorkerEvent>
     ) -> Bool {
-        while let stream = dirtyStreams.last {
+        while !dirtyStreams.isEmpty {
+            let stream = dirtyStreams[dirtyStreams.count - 1]
             guard streams.contains(stream) else {
                 dirtyStreams.removeLast()
                 continue
