@@ -68,5 +68,9 @@ struct PlayCommand: AsyncParsableCommand {
                 apiURL: media.api.baseURL, token: media.api.bearer, stream: try media.name(),
                 durationSeconds: try media.seconds(), viewers: viewers))
         print(media.json ? report.json : report.text)
+        guard report.isComplete else {
+            throw CommandError(
+                viewers == 1 ? "no media of \(media.stream) arrived" : "not every viewer received \(media.stream)")
+        }
     }
 }

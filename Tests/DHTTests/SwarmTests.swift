@@ -192,7 +192,7 @@ import Testing
         let swarm = Self.swarm(of: 3, seed: 71)
         let node = swarm.nodes[2]
         swarm.call(node) { node, _ in
-            for other in swarm.nodes.prefix(2) { node.dht.remove(other.contact.id) }
+            for other in swarm.nodes.prefix(2) { node.dht.remove(other.contact.id, at: swarm.now) }
         }
         swarm.run(for: .seconds(3))
         #expect(!node.dht.table.isEmpty)

@@ -145,8 +145,9 @@ struct Subscription: Sendable {
             replayWake = quantumEnd
             return nil
         }
-        var candidate = sequence
         let highest = layer.store.highest
+        let oldest = highest - min(highest, layer.store.packetCapacity - 1)
+        var candidate = max(sequence, oldest)
         while candidate <= highest {
             guard let packet = layer.store.packet(candidate) else {
                 candidate += 1

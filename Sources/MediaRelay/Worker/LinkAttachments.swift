@@ -74,8 +74,11 @@ struct FirstSendWindow: Sendable {
     mutating func mark(_ sequence: UInt64) -> Bool {
         if let highest {
             if sequence > highest {
-                let skipped = min(sequence - highest, Self.width)
-                for step in 0..<skipped { clear(sequence - step) }
+                var cleared = sequence - highest >= Self.width ? sequence - Self.width : highest
+                while cleared < sequence {
+                    cleared += 1
+                    clear(cleared)
+                }
                 self.highest = sequence
             } else if highest - sequence >= Self.width {
                 return false

@@ -187,9 +187,13 @@ extension MediaWorker {
         case .opened(let range, let isFirst):
             if isFirst { established(slot, at: now, into: &out, events: &events) }
             var frames = LinkFrameIterator(range)
+            // One answer a datagram, however many PINGs it holds.
+            var ping: UInt64?
             while let frame = frames.next(in: datagram.span) {
+                if case .ping(let value) = frame { ping = value }
                 receive(frame, of: datagram.span, link: slot, from: source, at: now, into: &out, events: &events)
             }
+            if let ping { links[slot].send(at: now.monotonic, into: &out) { $0.appendWord(LinkFrame.Kind.pong, ping) } }
             if frames.isMalformed { refusals.add(.malformedLinkFrame) }
             if let due = links[slot].loss.nextDeadline { linkDeadlines.bringForward(slot.index, to: due) }
         }
@@ -217,9 +221,7 @@ extension MediaWorker {
                 return refusals.add(.unknownAlias)
             }
             ingest(media, of: datagram, link: slot, incoming: index, at: now)
-        case .open, .unknown, .report: break
-        case .ping(let value):
-            links[slot].send(at: now.monotonic, into: &out) { $0.appendWord(LinkFrame.Kind.pong, value) }
+        case .open, .ping, .unknown, .report: break
         case .pong(let value): links[slot].pong(value, at: now.monotonic)
         case .nack(let counters): receiveNack(counters, of: datagram, link: slot, at: now, into: &out)
         case .keyFrameRequest(let alias, let bit):

@@ -1,7 +1,7 @@
 import SwarmCore
 
 /// What a worker waits for.
-private enum MediaTimer: CaseIterable {
+private enum MediaTimer {
     /// A publisher's transport, NACKs, transport-wide feedback, receiver reports, or a plain source's silence.
     case publisher
     /// A viewer's transport, sender reports or paced replay.
@@ -16,18 +16,28 @@ extension MediaWorker {
     package mutating func advance(
         to now: Now, into out: inout Outbox, events: inout EventBuffer<WorkerEvent>
     ) {
-        for timer in MediaTimer.allCases {
-            switch timer {
-            case .publisher where publisherDeadlines.earliest <= now.monotonic:
-                advancePublishers(to: now, into: &out, events: &events)
-            case .viewer where viewerDeadlines.earliest <= now.monotonic:
-                advanceViewers(to: now, into: &out, events: &events)
-            case .keyFrame where layerDeadlines.earliest <= now.monotonic:
-                advanceLayers(to: now, into: &out)
-            case .link where linkDeadlines.earliest <= now.monotonic:
-                advanceLinks(to: now, into: &out, events: &events)
-            default: continue
-            }
+        run(.publisher, at: now, into: &out, events: &events)
+        run(.viewer, at: now, into: &out, events: &events)
+        run(.keyFrame, at: now, into: &out, events: &events)
+        run(.link, at: now, into: &out, events: &events)
+    }
+
+    private mutating func run(
+        _ timer: MediaTimer, at now: Now, into out: inout Outbox, events: inout EventBuffer<WorkerEvent>
+    ) {
+        switch timer {
+        case .publisher:
+            guard publisherDeadlines.earliest <= now.monotonic else { return }
+            advancePublishers(to: now, into: &out, events: &events)
+        case .viewer:
+            guard viewerDeadlines.earliest <= now.monotonic else { return }
+            advanceViewers(to: now, into: &out, events: &events)
+        case .keyFrame:
+            guard layerDeadlines.earliest <= now.monotonic else { return }
+            advanceLayers(to: now, into: &out)
+        case .link:
+            guard linkDeadlines.earliest <= now.monotonic else { return }
+            advanceLinks(to: now, into: &out, events: &events)
         }
     }
 

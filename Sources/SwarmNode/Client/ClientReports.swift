@@ -52,6 +52,9 @@ package struct PlayReport: Sendable {
     let requested: Int
     let sessions: [Session]
 
+    /// Whether every viewer received something.
+    package var isComplete: Bool { sessions.count == requested && reports.allSatisfy { $0.packetsReceived > 0 } }
+
     private var reports: [PlayerReport] { sessions.map(\.report) }
     private var connected: [PlayerReport] { reports.filter(\.isConnected) }
 
