@@ -112,8 +112,8 @@ def test_plain_rtp_enters_the_swarm(swarm, ffmpeg, tmp_path):
     publisher = subprocess.Popen(
         [ffmpeg, "-hide_banner", "-loglevel", "error", "-re", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25", "-f",
          "lavfi", "-i", "sine", "-map", "0:v", "-c:v", "libvpx", "-deadline", "realtime", "-g", "25", "-f", "rtp",
-         f"rtp://127.0.0.1:{video}", "-map", "1:a", "-c:a", "libopus", "-ar", "48000", "-ac", "2", "-f", "rtp",
-         f"rtp://127.0.0.1:{audio}", "-sdp_file", str(description)],
+         f"rtp://127.0.0.1:{video}?pkt_size=1200", "-map", "1:a", "-c:a", "libopus", "-ar", "48000", "-ac", "2", "-f", "rtp",
+         f"rtp://127.0.0.1:{audio}?pkt_size=1200", "-sdp_file", str(description)],
         stderr=subprocess.PIPE,
     )  # fmt: skip
     try:
