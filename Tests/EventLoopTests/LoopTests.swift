@@ -280,18 +280,19 @@ private struct SocketTableDriver: LoopDriver, ~Copyable {
         let descriptors = ProcessResources.openDescriptors
         let threads = ProcessResources.threads
         for _ in 0..<2_000 { try live() }
-        // Other suites of this process open and close sockets and threads meanwhile.
-        #expect(abs(ProcessResources.openDescriptors - descriptors) < 50)
-        #expect(abs(ProcessResources.threads - threads) < 50)
+        // Other suites of this process open and close some hundred sockets and threads meanwhile; lives that left one
+        // each behind would leave 2,000.
+        #expect(abs(ProcessResources.openDescriptors - descriptors) < 1_000)
+        #expect(abs(ProcessResources.threads - threads) < 1_000)
     }
 
     @Test func forgottenThreadsEndByThemselves() async throws {
         let before = ProcessResources.threads
         for _ in 0..<100 { _ = try pair(.loopback(port: 0)) }
-        for _ in 0..<1_000 where ProcessResources.threads > before + 20 {
+        for _ in 0..<1_000 where ProcessResources.threads > before + 50 {
             try await Task.sleep(nanoseconds: 5_000_000)
         }
-        #expect(ProcessResources.threads <= before + 20)
+        #expect(ProcessResources.threads <= before + 50)
     }
 
     @Test func clocksAgree() {
