@@ -101,6 +101,7 @@ package struct RecordStore: Sendable {
     /// Ends the lives of everything `publisher` has stored here: membership has found it dead. Its sequences stay, so
     /// that it must say something newer to return.
     package mutating func retire(_ publisher: NodeID, at now: MonotonicInstant) {
+        guard (shares[publisher]?.living ?? 0) > 0 else { return }
         let keys = slots.filter { $0.value.contains { $0.record.publisher.id == publisher && $0.isAlive(now) } }
         for key in keys.keys.sorted() {
             var held = slots.removeValue(forKey: key) ?? []

@@ -39,6 +39,8 @@ package enum RoutingLimits {
     package static var streams: Int { 4096 }
     /// Child edges of one node over all streams: 16 children for each of 512 streams.
     package static var childEdges: Int { 8192 }
+    /// Subscriptions of one node to one stream: the old, the new, and those a lossy path repeats under new numbers.
+    package static var edgesPerChild: Int { 4 }
     /// Children of one node, whatever `maxChildren` says.
     package static var childNodes: Int { 1024 }
     package static var mediaLinks: Int { 4096 }

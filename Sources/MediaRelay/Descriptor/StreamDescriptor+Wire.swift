@@ -41,7 +41,8 @@ extension StreamDescriptor {
     package init?(decoding bytes: Span<UInt8>) {
         var reader = ByteReader(bytes)
         guard reader.readUInt8() == Bounds.formatVersion, let epoch = reader.readUInt64(),
-            let version = reader.readUInt32(), let count = reader.readVarint(limit: UInt64(Bounds.tracks))
+            epoch <= VarInt.max, let version = reader.readUInt32(),
+            let count = reader.readVarint(limit: UInt64(Bounds.tracks))
         else { return nil }
         var tracks: [TrackDescription] = []
         for _ in 0..<count {

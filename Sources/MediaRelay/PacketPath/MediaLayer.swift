@@ -30,6 +30,8 @@ struct MediaLayer: ~Copyable {
     private(set) var keyFrameArrival = MonotonicInstant.zero
     /// From the publisher or the parent; nil until the first sender report.
     var clock: ClockMapping?
+    /// When the children were last told of it.
+    var clockToldAt: MonotonicInstant?
     /// Stands in for `clock` until there is one: our own clock at a packet's arrival.
     private(set) var fallbackClock: ClockMapping?
     /// When a key frame was first wanted that has not come yet.

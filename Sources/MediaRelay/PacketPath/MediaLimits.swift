@@ -48,6 +48,8 @@ package enum PacketLimits {
     package static var trainBytes: Int { 20_000 }
     /// An RTCP datagram of ours.
     package static var rtcpBytes: Int { 1200 }
+    /// The longest step forward of a layer's sequence that a child believes: minutes of media at any rate.
+    package static var sequenceLeap: UInt64 { 1 << 18 }
     /// Sequence numbers a receiver asks for at the same time.
     package static var missingPackets: Int { 256 }
     /// Times one lost packet is asked for.

@@ -3,6 +3,10 @@ import SwarmCore
 /// How much may be sent again: a bucket that fills with time, so that requests cannot multiply what a viewer or a
 /// child costs.
 struct RepairBudget: Sendable {
+    /// What a packet costs on the wire beyond its media: IP, UDP, RTP or link header, extensions, tag. Without it small
+    /// packets would be nearly free, and one request could ask for thousands.
+    static var overheadBytes: Int { 96 }
+
     private let burstBytes: Int
     private let bytesPerMillisecond: Int
     private var bytesLeft: Int

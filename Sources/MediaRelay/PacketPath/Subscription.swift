@@ -156,7 +156,9 @@ struct Subscription: Sendable {
             let age = Int64(Int32(bitPattern: packet.timestamp &- replayTimestamp))
             let elapsed = (now - replayStart).nanoseconds
             let allowed = elapsed / 1000 * Self.replaySpeed * Int64(layer.clockRate) / 1_000_000
-            guard age <= allowed else {
+            // Pacing follows the media's own clock only as far as it makes sense: the store holds two seconds.
+            let isPaced = age <= 2 * Int64(layer.clockRate) && elapsed <= 2_000_000_000
+            guard age <= allowed || !isPaced else {
                 phase = .replaying(next: candidate)
                 replayWake = now + .milliseconds(2)
                 return nil

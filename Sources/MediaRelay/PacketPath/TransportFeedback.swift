@@ -162,6 +162,8 @@ package struct TransportFeedbackReader {
         guard body.count >= 8 else { return nil }
         baseSequence = body.loadUInt16(at: 0)
         statusCount = Int(body.loadUInt16(at: 2))
+        // A browser reports on at most a few hundred packets at a time; 65,535 in 20 bytes is an attack on our time.
+        guard statusCount <= Self.statusLimit else { return nil }
         referenceTime = Int32(bitPattern: body.loadUInt32(at: 4)) >> 8
         ticks = Int64(referenceTime) * 256
         var covered = 0
@@ -184,6 +186,8 @@ package struct TransportFeedbackReader {
         chunkEnd = offset
         deltaOffset = offset
     }
+
+    private static var statusLimit: Int { 2048 }
 
     /// The next packet: its number, and its arrival in ticks of 250 µs, or nil where it did not arrive.
     package mutating func next(in body: Span<UInt8>) -> (sequence: UInt16, arrival: Int64?)? {

@@ -34,15 +34,16 @@ extension SessionDescription.MediaSection {
     /// The section's payload types that name a codec of ours, in its order of preference.
     package var codecOffers: [CodecOffer] {
         let formats = payloadFormats
+        let repairs = formats.filter { SDPText.equalIgnoringCase($0.encodingName[...], "rtx") }
+            .map { (format: $0, repaired: $0.parameters.integer("apt", default: -1)) }
         return formats.compactMap { format in
             guard let codec = KnownCodec(name: format.encodingName), codec.kind == kind,
                 codec.clockRate == format.clockRate, codec != .opus || format.channels == 2
             else { return nil }
-            let repair = formats.first {
-                SDPText.equalIgnoringCase($0.encodingName[...], "rtx") && $0.clockRate == format.clockRate
-                    && $0.parameters.integer("apt", default: -1) == Int(format.payloadType)
+            let repair = repairs.first {
+                $0.repaired == Int(format.payloadType) && $0.format.clockRate == format.clockRate
             }
-            return CodecOffer(codec: codec, format: format, retransmissionPayloadType: repair?.payloadType)
+            return CodecOffer(codec: codec, format: format, retransmissionPayloadType: repair?.format.payloadType)
         }
     }
 }

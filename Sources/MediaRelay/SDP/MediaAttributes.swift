@@ -91,7 +91,13 @@ extension SessionDescription.MediaSection {
                 found[Int(number)]?.feedback.insert(kind)
             }
         }
-        return formats.compactMap { UInt8($0) }.compactMap { $0 < 128 ? found[Int($0)] : nil }
+        var taken: [PayloadFormat] = []
+        for type in formats.compactMap({ UInt8($0) }) where type < 128 {
+            // Each type once, however often the line repeats it.
+            if let format = found[Int(type)] { taken.append(format) }
+            found[Int(type)] = nil
+        }
+        return taken
     }
 
     private static func payloadType(_ value: String) -> (UInt8, Substring)? {

@@ -59,7 +59,9 @@ extension MediaLink {
     ) -> MediaRefusal? {
         guard let index = outgoingIndex(alias: alias), let packet = layer.store.packet(sequence)
         else { return .repairNotStored }
-        guard takeRepair(bytes: packet.byteCount, at: now) else { return .repairOverBudget }
+        guard takeRepair(bytes: packet.byteCount + RepairBudget.overheadBytes, at: now) else {
+            return .repairOverBudget
+        }
         sendMedia(
             packet, bytes: layer.store.bytes(of: packet), layer: slot, bit: bit, alias: alias,
             epochTag: outgoing[index].epochTag, repairing: counter, at: now, into: &out)
@@ -81,7 +83,9 @@ extension MediaLink {
         at now: MonotonicInstant, into out: inout Outbox
     ) {
         let sequence = Counter64.expand(sequenceLow, near: layer.store.highest)
-        guard let packet = layer.store.packet(sequence), takeRepair(bytes: packet.byteCount, at: now) else { return }
+        guard let packet = layer.store.packet(sequence),
+            takeRepair(bytes: packet.byteCount + RepairBudget.overheadBytes, at: now)
+        else { return }
         let attached = outgoing[index]
         _ = outgoing[index].layers[position].firstSends.mark(sequence)
         statistics.packetsRetransmitted &+= 1

@@ -127,6 +127,9 @@ extension MediaWorker {
     mutating func tellClock(layer slot: SlotID, at now: Now, into out: inout Outbox) {
         let stream = layers[slot].stream
         guard streams.contains(stream), let clock = layers[slot].clock else { return }
+        // Sender reports come about once a second; a flood of them is not multiplied.
+        if let told = layers[slot].clockToldAt, now.monotonic < told + .milliseconds(200) { return }
+        layers[slot].clockToldAt = now.monotonic
         let elapsed = now.monotonic - clock.learnt
         let networkTime = clock.networkTime &+ NetworkTime.units(elapsed)
         let timestamp = clock.timestamp &+ NetworkTime.ticks(elapsed, rate: layers[slot].clockRate)

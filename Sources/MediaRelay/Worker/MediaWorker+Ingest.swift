@@ -85,6 +85,10 @@ extension MediaWorker {
             arrival: now.monotonic, marker: frame.marker, place: frame.place,
             extensionCount: frame.extensions.count, payloadCount: frame.payload.count)
         guard packet.byteCount <= PacketLimits.mediaBytes else { return refusals.add(.tooLarge) }
+        // A leap that no publisher makes would leave everything honest behind it as late.
+        guard highest == 0 || packet.sequence <= highest + PacketLimits.sequenceLeap else {
+            return refusals.add(.malformedLinkFrame)
+        }
         let insertion = layers[slot].insert(
             packet, extensions: datagram.extracting(frame.extensions), payload: datagram.extracting(frame.payload),
             at: now)

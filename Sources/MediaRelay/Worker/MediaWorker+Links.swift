@@ -189,9 +189,16 @@ extension MediaWorker {
             var frames = LinkFrameIterator(range)
             // One answer a datagram, however many PINGs it holds.
             var ping: UInt64?
+            var challenge: UInt64?
             while let frame = frames.next(in: datagram.span) {
                 if case .ping(let value) = frame { ping = value }
+                if case .pathChallenge(let value) = frame { challenge = value }
                 receive(frame, of: datagram.span, link: slot, from: source, at: now, into: &out, events: &events)
+            }
+            if let challenge {
+                links[slot].send(to: source, at: now.monotonic, into: &out) {
+                    $0.appendWord(LinkFrame.Kind.pathResponse, challenge)
+                }
             }
             if let ping { links[slot].send(at: now.monotonic, into: &out) { $0.appendWord(LinkFrame.Kind.pong, ping) } }
             if frames.isMalformed { refusals.add(.malformedLinkFrame) }
@@ -221,7 +228,7 @@ extension MediaWorker {
                 return refusals.add(.unknownAlias)
             }
             ingest(media, of: datagram, link: slot, incoming: index, at: now)
-        case .open, .ping, .unknown, .report: break
+        case .open, .ping, .pathChallenge, .unknown, .report: break
         case .pong(let value): links[slot].pong(value, at: now.monotonic)
         case .nack(let counters): receiveNack(counters, of: datagram, link: slot, at: now, into: &out)
         case .keyFrameRequest(let alias, let bit):
@@ -229,10 +236,6 @@ extension MediaWorker {
                 let layer = attached.layers.first(where: { $0.bit == bit })
             else { return refusals.add(.unknownAlias) }
             requestKeyFrame(layer: layer.slot, at: now, into: &out)
-        case .pathChallenge(let value):
-            links[slot].send(to: source, at: now.monotonic, into: &out) {
-                $0.appendWord(LinkFrame.Kind.pathResponse, value)
-            }
         case .pathResponse(let value): links[slot].pathResponse(value, from: source)
         case .resume(let alias, let bit, let epoch, let next, let holes):
             receiveResume(
@@ -322,6 +325,11 @@ extension MediaWorker {
     mutating func startOverdue(link slot: SlotID, at now: Now, into out: inout Outbox) {
         for index in links[slot].outgoing.indices {
             guard let due = links[slot].outgoing[index].startDue, due <= now.monotonic else { continue }
+            // A child that has never spoken has no address to send to.
+            guard links[slot].remoteAddress != nil else {
+                links[slot].outgoing[index].startDue = now.monotonic + .milliseconds(500)
+                continue
+            }
             links[slot].outgoing[index].startDue = nil
             for position in links[slot].outgoing[index].layers.indices {
                 start(link: slot, outgoing: index, layer: position, next: 0, at: now, into: &out)

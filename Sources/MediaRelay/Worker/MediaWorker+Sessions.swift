@@ -66,7 +66,13 @@ extension MediaWorker {
         case .none: break
         case .addressValidated(let address, let replaced):
             if let replaced, addresses[replaced] == session { addresses.remove(replaced) }
-            addresses.set(address, session)
+            // An address that another live session uses stays that session's: a client with credentials of its own
+            // could otherwise take it over by one check from a forged source.
+            if let owner = addresses[address], owner != session {
+                refusals.add(.handleInUse)
+            } else {
+                addresses.set(address, session)
+            }
         case .connected: connected(session, at: now, into: &out, events: &events)
         case .closedByPeer: close(session, reason: .closedByPeer, into: &out, events: &events)
         case .failed(let failure): close(session, reason: failure.closeReason, into: &out, events: &events)

@@ -67,7 +67,7 @@ package struct MediaWorker: ~Copyable, Machine {
         layerDeadlines = DeadlineTable(capacity: limits.layers)
         linkDeadlines = DeadlineTable(capacity: limits.links)
         let sessions = limits.publishers + limits.viewers
-        addresses = FlatTable(capacity: sessions * 2, salt: salt)
+        addresses = FlatTable(capacity: sessions * EdgeLimits.addressesPerSession, salt: salt)
         usernames = FlatTable(capacity: sessions * 2, salt: salt &+ 1)
         sessionIDs = FlatTable(capacity: sessions, salt: salt &+ 2)
         streamHandles = FlatTable(capacity: limits.streams, salt: salt &+ 3)

@@ -112,7 +112,9 @@ struct ViewerSession: ~Copyable {
         guard let sequence = egresses[index].identity(ofViewerSequence: viewerSequence),
             let packet = layer.store.packet(sequence)
         else { return .repairNotStored }
-        guard egresses[index].takeRepair(bytes: packet.byteCount, at: now.monotonic) else { return .repairOverBudget }
+        guard egresses[index].takeRepair(bytes: packet.byteCount + RepairBudget.overheadBytes, at: now.monotonic) else {
+            return .repairOverBudget
+        }
         sendAgain(packet, bytes: layer.store.bytes(of: packet), egress: index, at: now, into: &out)
         return nil
     }

@@ -122,7 +122,7 @@ extension NewsEntry {
             return (MemberDescription(from: &reader).map { .alive($0) }, true)
         }
         guard let id = reader.readBytes32(), let version = reader.readUInt64(), let accuser = reader.readUInt64(),
-            version <= RoutingLimits.version
+            version < RoutingLimits.version
         else { return (nil, true) }
         return (.status(status, NodeID(id), version: version, accuser: accuser), true)
     }

@@ -267,9 +267,9 @@ extension TreePosition {
     }
 
     init?(from reader: inout ByteReader) {
-        guard let epoch = reader.readUInt64(), let number = reader.readUInt32(), let rank = reader.readUInt8() else {
-            return nil
-        }
+        guard let epoch = reader.readUInt64(), epoch <= VarInt.max, let number = reader.readUInt32(),
+            let rank = reader.readUInt8()
+        else { return nil }
         self.init(epoch: epoch, number: number, rank: rank)
     }
 }

@@ -46,6 +46,8 @@ extension StreamRoutes {
             refusals.add(.wouldLoop)
             return .loop
         }
+        // A child needs one subscription, and a second while it changes links; more only fill our tables.
+        if route.children.count(where: { $0.contact.id == peer.id }) >= RoutingLimits.edgesPerChild { return .busy }
         if Int(position.rank) + 1 >= RoutingLimits.hops { return .full }
         if let feasibility = request.feasibility, !feasibility.allows(parentAt: position) {
             refusals.add(.wouldLoop)
