@@ -19,6 +19,4 @@ enum RuntimeLimits {
     static var loadInterval: Interval { .seconds(1) }
     /// How long a draining node goes on so that its goodbyes arrive.
     static var drainTime: Interval { .milliseconds(300) }
-    /// An answer that the control thread owes an HTTP request; longer than any deadline of its own.
-    static var answerSeconds: Int { 10 }
 }
