@@ -2,9 +2,9 @@ import SwarmCore
 
 /// A contact on the wire: Ed25519 key, address count as a varint (at most 4), then the addresses. The id is computed.
 extension ByteReader {
-    package mutating func readContact() -> Contact? {
+    package mutating func readContact(_ suite: CryptoSuite) -> Contact? {
         guard let key = readBytes32(), let addresses = readAddressList() else { return nil }
-        return makeContact(PublicKey(key), addresses)
+        return suite.contact(PublicKey(key), addresses)
     }
 
     /// A varint count of at most four, then that many addresses, none twice.

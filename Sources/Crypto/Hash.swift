@@ -50,14 +50,19 @@ package enum Hash {
     }
 }
 
-/// A node's id: BLAKE2b-256 of its Ed25519 public key.
-package func nodeID(of key: PublicKey) -> NodeID {
-    NodeID(key.bytes.withSpan { Hash.blake2b256($0) })
-}
+extension CryptoSuite {
+    /// A node's id: BLAKE2b-256 of its Ed25519 public key; under `.counted` another hash of it, as evenly spread.
+    package func nodeID(of key: PublicKey) -> NodeID {
+        guard isCounted else { return NodeID(key.bytes.withSpan { Hash.blake2b256($0) }) }
+        var hash = CountedHash(seed: 11)
+        hash.update(key.bytes)
+        return NodeID(hash.finish32())
+    }
 
-/// A contact with its id computed from its key.
-package func makeContact(_ key: PublicKey, _ addresses: AddressList) -> Contact {
-    Contact(id: nodeID(of: key), key: key, addresses: addresses)
+    /// A contact with its id computed from its key.
+    package func contact(_ key: PublicKey, _ addresses: AddressList) -> Contact {
+        Contact(id: nodeID(of: key), key: key, addresses: addresses)
+    }
 }
 
 /// Keys of the DHT's 256-bit space.

@@ -14,7 +14,7 @@ package struct Identity: Sendable {
         self.seed = seed
         self.suite = suite
         key = Ed25519.publicKey(seed: seed)
-        id = nodeID(of: key)
+        id = suite.nodeID(of: key)
         agreement = suite.agreementKeyPair(seed: seed, key: key)
     }
 

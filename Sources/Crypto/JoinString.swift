@@ -39,7 +39,7 @@ package struct JoinString: Sendable, Hashable {
             if let index = contacts.firstIndex(where: { $0.key == peer.key }) {
                 contacts[index].addresses.append(peer.address)
             } else {
-                contacts.append(makeContact(peer.key, AddressList(peer.address)))
+                contacts.append(CryptoSuite.real.contact(peer.key, AddressList(peer.address)))
             }
         }
         return contacts

@@ -155,7 +155,7 @@ package struct DHT: ~Copyable, PeerMachine {
     ) {
         guard peer.id != identity.id else { return refusals.add(.fromSelf) }
         do throws(DHTRefusal) {
-            let parsed = try DHTMessage.parse(message)
+            let parsed = try DHTMessage.parse(message, suite: identity.suite)
             for reason in parsed.skipped { refusals.add(reason) }
             handle(parsed.message, from: peer, at: now, into: &out, events: &events)
         } catch {

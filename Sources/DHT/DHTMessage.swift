@@ -107,8 +107,8 @@ package struct ParsedMessage: Sendable {
 }
 
 extension DHTMessage {
-    /// Reads one message. Fails with the reason; never traps.
-    package static func parse(_ bytes: Span<UInt8>) throws(DHTRefusal) -> ParsedMessage {
+    /// Reads one message; `suite` computes the ids of the contacts in it. Fails with the reason; never traps.
+    package static func parse(_ bytes: Span<UInt8>, suite: CryptoSuite) throws(DHTRefusal) -> ParsedMessage {
         var reader = ByteReader(bytes)
         guard let type = reader.readUInt8() else { throw .malformed }
         guard let kind = Kind(rawValue: type) else { throw .unknownType }
@@ -124,17 +124,17 @@ extension DHTMessage {
             guard let target = reader.readBytes32() else { throw .malformed }
             return ParsedMessage(message: .findNode(id, isClient: isClient, target: target))
         case .contacts:
-            return ParsedMessage(message: .contacts(id, try readContacts(&reader)))
+            return ParsedMessage(message: .contacts(id, try readContacts(&reader, suite)))
         case .get:
             return ParsedMessage(message: .get(id, isClient: try readFlags(&reader), try readQuery(&reader)))
         case .values:
-            return try readValues(id, &reader)
+            return try readValues(id, &reader, suite)
         case .put:
             let isClient = try readFlags(&reader)
-            let record = try reader.readRecord().get()
+            let record = try reader.readRecord(suite).get()
             return ParsedMessage(message: .put(id, isClient: isClient, record))
         case .putResult:
-            return ParsedMessage(message: try readPutResult(id, &reader))
+            return ParsedMessage(message: try readPutResult(id, &reader, suite))
         }
     }
 
@@ -153,42 +153,46 @@ extension DHTMessage {
             skip: Int(min(skip, UInt64(DHTLimits.recordsToSkip))))
     }
 
-    private static func readContacts(_ reader: inout ByteReader) throws(DHTRefusal) -> [Contact] {
+    private static func readContacts(_ reader: inout ByteReader, _ suite: CryptoSuite) throws(DHTRefusal) -> [Contact] {
         guard let count = reader.readVarint() else { throw .malformed }
         guard count <= UInt64(DHTLimits.contactsPerAnswer) else { throw .oversizedAnswer }
         var contacts: [Contact] = []
         for _ in 0..<count {
-            guard let contact = reader.readContact() else { throw .malformed }
+            guard let contact = reader.readContact(suite) else { throw .malformed }
             contacts.append(contact)
         }
         return contacts
     }
 
-    private static func readValues(_ id: RequestID, _ reader: inout ByteReader) throws(DHTRefusal) -> ParsedMessage {
+    private static func readValues(
+        _ id: RequestID, _ reader: inout ByteReader, _ suite: CryptoSuite
+    ) throws(DHTRefusal) -> ParsedMessage {
         guard let total = reader.readVarint(), let count = reader.readVarint() else { throw .malformed }
         guard count <= UInt64(DHTLimits.recordsPerAnswer) else { throw .oversizedAnswer }
         var records: [HeldRecord] = []
         var skipped: [DHTRefusal] = []
         for _ in 0..<count {
             guard let remaining = reader.readUInt32() else { throw .malformed }
-            switch reader.readRecord() {
+            switch reader.readRecord(suite) {
             case .success(let record):
                 records.append(HeldRecord(record: record, remaining: .milliseconds(Int64(remaining))))
             case .failure(.malformed): throw .malformed
             case .failure(let reason): skipped.append(reason)
             }
         }
-        let closer = try readContacts(&reader)
+        let closer = try readContacts(&reader, suite)
         let bounded = Int(min(total, UInt64(DHTLimits.recordsToSkip)))
         return ParsedMessage(message: .values(id, total: bounded, records, closer: closer), skipped: skipped)
     }
 
-    private static func readPutResult(_ id: RequestID, _ reader: inout ByteReader) throws(DHTRefusal) -> DHTMessage {
+    private static func readPutResult(
+        _ id: RequestID, _ reader: inout ByteReader, _ suite: CryptoSuite
+    ) throws(DHTRefusal) -> DHTMessage {
         guard let code = reader.readUInt8() else { throw .malformed }
         let result = PutResult(rawValue: code) ?? .refused
         guard result == .nameTaken else { return .putResult(id, result, incumbent: nil) }
         guard let age = reader.readUInt32() else { throw .malformed }
-        let record = try reader.readRecord().get()
+        let record = try reader.readRecord(suite).get()
         return .putResult(id, result, incumbent: Incumbent(record: record, age: .milliseconds(Int64(age))))
     }
 }
@@ -197,14 +201,14 @@ extension DHTMessage {
 package enum DHTFuzz {
     /// Parses, and where that succeeds writes the message again and parses what was written: it must be the same.
     package static func parse(_ bytes: Span<UInt8>) {
-        guard let parsed = try? DHTMessage.parse(bytes) else { return }
+        guard let parsed = try? DHTMessage.parse(bytes, suite: .real) else { return }
         var storage = [UInt8](repeating: 0, count: Limits.receiveBytes)
         var room = storage.mutableSpan
         var writer = ByteWriter(room._mutatingExtracting(0..<room.count))
         parsed.message.write(to: &writer)
         let count = writer.count
         guard !writer.overflowed else { return }
-        let again = try? DHTMessage.parse(storage.span.extracting(0..<count))
+        let again = try? DHTMessage.parse(storage.span.extracting(0..<count), suite: .real)
         precondition(again?.message == parsed.message, "a message changed by writing and reading it")
     }
 }

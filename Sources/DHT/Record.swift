@@ -85,11 +85,11 @@ package struct Record: Hashable, Sendable {
     }
 
     /// Reads a body; the signature is not yet verified. Fails with the reason.
-    package init(body: Span<UInt8>, signature: Signature) throws(DHTRefusal) {
+    package init(body: Span<UInt8>, signature: Signature, suite: CryptoSuite) throws(DHTRefusal) {
         var reader = ByteReader(body)
         guard let kindByte = reader.readUInt8(), let flags = reader.readUInt8() else { throw .malformed }
         guard let kind = RecordKind(rawValue: kindByte) else { throw .unknownKind }
-        guard let publisher = reader.readContact(), let sequence = reader.readUInt64(),
+        guard let publisher = reader.readContact(suite), let sequence = reader.readUInt64(),
             let lifetimeMilliseconds = reader.readUInt32(), let epoch = reader.readVarint(),
             let name = reader.readString(limit: 255), let depth = reader.readUInt8()
         else { throw .malformed }
@@ -194,12 +194,12 @@ package enum StreamPrefix {
 extension ByteReader {
     /// A record whose bytes are well formed; nothing is verified yet. A record of an unknown kind, or one whose name
     /// breaks the rules, is stepped over and reported by its reason.
-    package mutating func readRecord() -> Result<Record, DHTRefusal> {
+    package mutating func readRecord(_ suite: CryptoSuite) -> Result<Record, DHTRefusal> {
         guard let count = readVarint(limit: UInt64(DHTLimits.recordBodyBytes)), let body = read(Int(count)),
             let signature = readSignature()
         else { return .failure(.malformed) }
         do throws(DHTRefusal) {
-            return .success(try Record(body: body, signature: signature))
+            return .success(try Record(body: body, signature: signature, suite: suite))
         } catch {
             return .failure(error)
         }

@@ -7,7 +7,7 @@ package enum RoutingFuzz {
     package static func parse(_ bytes: Span<UInt8>) {
         var refusals = Counters<RoutingRefusal>()
         var reader = ByteReader(bytes)
-        _ = NewsList.read(from: &reader, refusals: &refusals)
+        _ = NewsList.read(from: &reader, .real, refusals: &refusals)
         _ = NewsEntry.parse(bytes)
         reader = ByteReader(bytes)
         _ = MemberDescription(from: &reader)

@@ -43,7 +43,8 @@ import Testing
         #expect(node.dht.refusals[.unconfirmed] == 1 && node.dht.store.counts.living == 0)
         put(foreign.record(.streamOrigin, "demo", sequence: wall), from: peer, to: node, swarm)
         #expect(node.dht.refusals[.notPublisher] == 1)
-        let forged = try Record(body: good.body.span, signature: foreign.sign(domain: Record.domain, good.body.span))
+        let forged = try Record(
+            body: good.body.span, signature: foreign.sign(domain: Record.domain, good.body.span), suite: .real)
         put(forged, from: peer, to: node, swarm)
         #expect(node.dht.refusals[.badSignature] == 1)
         put(publisher.record(.streamOrigin, "demo", sequence: wall - 400_000), from: peer, to: node, swarm)
@@ -99,7 +100,10 @@ import Testing
             node.dht.observe(liar.contact, roundTrip: nil, at: now, into: &node.out)
             _ = node.dht.lookup(stream, at: now, into: &node.out, events: &node.events)
             for index in 0..<node.out.count {
-                guard case .get(let id, _, let query) = try? DHTMessage.parse(node.out.bytes(of: index)).message else {
+                guard
+                    case .get(let id, _, let query) = try? DHTMessage.parse(node.out.bytes(of: index), suite: .real)
+                        .message
+                else {
                     continue
                 }
                 requests.append((id, query))
@@ -127,7 +131,7 @@ import Testing
         let old = publisher.record(.streamOrigin, "demo", sequence: wall - 1_000_000)
         (node, answer) = try lie(values([old]))
         #expect(answer?.isNotFound == true && node.dht.refusals[.clockSkew] == 1)
-        let forged = try Record(body: good.body.span, signature: Signature(.zero))
+        let forged = try Record(body: good.body.span, signature: Signature(.zero), suite: .real)
         (node, answer) = try lie(values([forged]))
         #expect(answer?.isNotFound == true && node.dht.refusals[.badSignature] == 1)
         // A newer tombstone beside the record ends it.
@@ -147,10 +151,10 @@ import Testing
         swarm.publish("demo", at: node)
         let other = Identity(seed: Bytes32(8, 8, 8, 8)).record(
             .streamOrigin, "demo", sequence: swarm.now.wallMilliseconds)
-        let unproved = try Record(body: other.body.span, signature: Signature(.zero))
+        let unproved = try Record(body: other.body.span, signature: Signature(.zero), suite: .real)
         // The liar answers the search, then the PUT.
         func answerRequests(_ bytes: Span<UInt8>) {
-            switch try? DHTMessage.parse(bytes).message {
+            switch try? DHTMessage.parse(bytes, suite: .real).message {
             case .findNode(let id, _, _): answers.append(.contacts(id, []))
             case .put(let id, _, _):
                 answers.append(.putResult(id, .nameTaken, incumbent: Incumbent(record: unproved, age: .seconds(900))))

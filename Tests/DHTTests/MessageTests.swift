@@ -12,7 +12,7 @@ import Testing
         for index in 0..<9 as Range<UInt32> {
             var addresses = AddressList(NetworkAddress(ipv4: 0x0102_0300 + index, port: UInt16(7000 + index)))
             if index % 3 == 0 { addresses.append(NetworkAddress(high: 0x2001_0db8_0000_0000, low: 5, port: 9)) }
-            contacts.append(makeContact(PublicKey(samples.bytes32()), addresses))
+            contacts.append(CryptoSuite.real.contact(PublicKey(samples.bytes32()), addresses))
         }
         let origin = identity.record(.streamOrigin, "live/alice", sequence: 1_800_000_000_000, epoch: 77)
         let entry = identity.record(.prefixEntry, "live/alice", sequence: 1_800_000_000_000, depth: 1)
@@ -36,14 +36,16 @@ import Testing
         for message in samplesOfAll(&samples) {
             let bytes = encode(message)
             #expect((0x10...0x2f).contains(bytes[0]) && bytes.count <= Limits.messageBytes)
-            let parsed = try DHTMessage.parse(bytes.span)
+            let parsed = try DHTMessage.parse(bytes.span, suite: .real)
             #expect(parsed.message == message && parsed.skipped.isEmpty)
             // Fields of later versions are stepped over.
-            let longer = try DHTMessage.parse((bytes + [1, 2, 3]).span)
+            let longer = try DHTMessage.parse((bytes + [1, 2, 3]).span, suite: .real)
             #expect(longer.message == message)
             // Every cut is malformed and never a trap.
             for count in 0..<bytes.count {
-                #expect(throws: DHTRefusal.malformed) { try DHTMessage.parse(bytes.span.extracting(0..<count)) }
+                #expect(throws: DHTRefusal.malformed) {
+                    try DHTMessage.parse(bytes.span.extracting(0..<count), suite: .real)
+                }
             }
         }
     }
@@ -53,16 +55,19 @@ import Testing
         #expect(record.isAuthentic(.real))
         // A field of a later version is kept, signed and stepped over.
         let body = record.body + [0xaa, 0xbb]
-        let later = try Record(body: body.span, signature: identity.sign(domain: Record.domain, body.span))
+        let later = try Record(
+            body: body.span, signature: identity.sign(domain: Record.domain, body.span), suite: .real)
         #expect(later.isAuthentic(.real) && later.name == "live/alice" && later.body == body)
         for index in record.body.indices {
             var forged = record.body
             forged[index] ^= 0x20
-            guard let changed = try? Record(body: forged.span, signature: record.signature) else { continue }
+            guard let changed = try? Record(body: forged.span, signature: record.signature, suite: .real) else {
+                continue
+            }
             #expect(!changed.isAuthentic(.real))
         }
         let foreign = identity.sign(domain: "something else", record.body.span)
-        #expect(try !Record(body: record.body.span, signature: foreign).isAuthentic(.real))
+        #expect(try !Record(body: record.body.span, signature: foreign, suite: .real).isAuthentic(.real))
     }
 
     /// (kind, name, depth, accepted)
@@ -74,7 +79,7 @@ import Testing
         ] as [(RecordKind, String, UInt8, Bool)])
     func namesAreChecked(kind: RecordKind, name: String, depth: UInt8, isAccepted: Bool) {
         let record = identity.record(kind, name, sequence: 1, depth: depth)
-        let parsed = try? Record(body: record.body.span, signature: record.signature)
+        let parsed = try? Record(body: record.body.span, signature: record.signature, suite: .real)
         #expect((parsed != nil) == isAccepted)
     }
 
@@ -94,7 +99,7 @@ import Testing
     @Test func refusalsHaveTheirReason() {
         func reason(_ bytes: [UInt8]) -> DHTRefusal? {
             do throws(DHTRefusal) {
-                _ = try DHTMessage.parse(bytes.span)
+                _ = try DHTMessage.parse(bytes.span, suite: .real)
                 return nil
             } catch {
                 return error
@@ -127,18 +132,19 @@ import Testing
         statement.epoch = .max
         let record = Record(statement, by: identity)
         let held = HeldRecord(record: record, remaining: .seconds(45))
-        let contacts = (0..<20).map { _ in makeContact(PublicKey(samples.bytes32()), addresses) }
+        let contacts = (0..<20).map { _ in CryptoSuite.real.contact(PublicKey(samples.bytes32()), addresses) }
         let values = try DHTMessage.parse(
-            encode(.values(RequestID(1), total: 9, Array(repeating: held, count: 16), closer: contacts)).span)
+            encode(.values(RequestID(1), total: 9, Array(repeating: held, count: 16), closer: contacts)).span,
+            suite: .real)
         guard case .values(_, 9, let records, let closer) = values.message else {
             Issue.record("wrong message")
             return
         }
         #expect(records == [held] && closer.count == 6)
-        let answer = try DHTMessage.parse(encode(.contacts(RequestID(1), contacts)).span)
+        let answer = try DHTMessage.parse(encode(.contacts(RequestID(1), contacts)).span, suite: .real)
         #expect(answer.message == .contacts(RequestID(1), Array(contacts.prefix(10))))
         let proof = DHTMessage.putResult(RequestID(1), .nameTaken, incumbent: Incumbent(record: record, age: .zero))
-        #expect(try DHTMessage.parse(encode(proof).span).message == proof)
+        #expect(try DHTMessage.parse(encode(proof).span, suite: .real).message == proof)
     }
 
     @Test func randomAndMutatedInputsNeverTrap() {

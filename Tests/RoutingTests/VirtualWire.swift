@@ -150,7 +150,7 @@ func testContact(_ seed: Int) -> Contact {
     var generator = SeededGenerator(seed: UInt64(seed) &+ 77)
     let key = PublicKey(Bytes32(generator.next(), generator.next(), generator.next(), generator.next()))
     let address = NetworkAddress(ipv4: 0x0a00_0000 + UInt32(seed), port: 7788)
-    return makeContact(key, AddressList(address))
+    return CryptoSuite.real.contact(key, AddressList(address))
 }
 
 /// Delays from seeded places on a plane of `side` milliseconds, plus 1 ms.

@@ -153,7 +153,7 @@ struct LinkHandshakeTests {
     func aPeerWithAnotherKeyThanItsContactIsNotReached(_ choice: SuiteChoice) {
         let (wire, alice, bob) = makePair(choice)
         let impostor = Identity(seed: Bytes32(99, 0, 0, 0), suite: choice.suite)
-        let contact = makeContact(impostor.key, AddressList(bob.address))
+        let contact = CryptoSuite.real.contact(impostor.key, AddressList(bob.address))
         alice.send([0x10, 1], to: contact, at: wire.now)
         wire.run(.seconds(8))
         #expect(bob.received.isEmpty)
@@ -177,7 +177,7 @@ struct LinkHandshakeTests {
         alice.send([0x10], to: bob.identity.contact(at: AddressList()), at: wire.now)
         #expect(alice.told == [.unreachable(bob.identity.id)])
         // The point of order one: a key nobody owns.
-        let invalid = makeContact(PublicKey(Bytes32(1 << 56, 0, 0, 0)), AddressList(bob.address))
+        let invalid = CryptoSuite.real.contact(PublicKey(Bytes32(1 << 56, 0, 0, 0)), AddressList(bob.address))
         alice.send([0x10], to: invalid, at: wire.now)
         #expect(alice.told.last == .unreachable(invalid.id))
         alice.send([0x10], to: alice.contact, at: wire.now)

@@ -22,7 +22,7 @@ struct TextFormTests {
         #expect(try JoinString(parsing: join.text) == join)
         #expect(try JoinString(parsing: "  \(join.text)\n") == join)
         #expect(join.contacts.count == peers)
-        #expect(join.contacts.first?.id == nodeID(of: list[0].key))
+        #expect(join.contacts.first?.id == CryptoSuite.real.nodeID(of: list[0].key))
     }
 
     @Test func thePublishedJoinStringIsThisOne() throws {
@@ -105,7 +105,7 @@ struct TextFormTests {
         let addresses = AddressList([
             NetworkAddress(ipv4: 0x7f00_0001, port: 7788), NetworkAddress(high: 1, low: 2, port: 3),
         ])
-        let contact = makeContact(PublicKey(secret), addresses)
+        let contact = CryptoSuite.real.contact(PublicKey(secret), addresses)
         var storage = [UInt8](repeating: 0, count: 200)
         var writer = ByteWriter(storage.mutableSpan)
         writer.append(contact)
@@ -124,6 +124,6 @@ struct TextFormTests {
 
     private func readContact(_ bytes: [UInt8]) -> Contact? {
         var reader = ByteReader(bytes.span)
-        return reader.readContact()
+        return reader.readContact(.real)
     }
 }

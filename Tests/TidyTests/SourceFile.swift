@@ -12,6 +12,7 @@ struct SourceFile {
         guard parts.count > 2 else { return parts.first ?? "" }
         if path.hasPrefix("Sources/Crypto/") { return "SwarmCrypto" }
         if path.hasPrefix("Sources/SwarmNode/Composition/") { return "Composition" }
+        if path.hasPrefix("Simulations/") { return "Simulations" }
         return parts[1]
     }
 

@@ -68,7 +68,7 @@ extension LinkTable {
         }
         guard initiation.key != identity.key else { return refuse(.ownKey) }
         guard suite.agreementKey(of: initiation.key) == noise.remoteStatic else { return refuse(.keyMismatch) }
-        let contact = makeContact(initiation.key, AddressList(source))
+        let contact = suite.contact(initiation.key, AddressList(source))
         guard !isReplay(initiation, ephemeral: noise.remoteEphemeral, of: contact.id, at: now.monotonic) else {
             return refuse(.replayedInitiation)
         }

@@ -30,7 +30,9 @@ extension Membership {
         _ reader: inout ByteReader, from peer: Peer, isUrgent: Bool, at now: Now, into out: inout MessageOutbox,
         events: inout EventBuffer<MembershipEvent>
     ) {
-        guard let entries = NewsList.read(from: &reader, refusals: &refusals) else { return refusals.add(.malformed) }
+        guard let entries = NewsList.read(from: &reader, suite, refusals: &refusals) else {
+            return refusals.add(.malformed)
+        }
         for entry in entries { apply(entry, isUrgent: isUrgent, at: now, events: &events) }
         answerOutdatedSelf(in: entries, from: peer, into: &out)
     }

@@ -212,7 +212,7 @@ extension Membership {
         _ reader: inout ByteReader, from peer: Peer, at now: Now, into out: inout MessageOutbox,
         events: inout EventBuffer<MembershipEvent>
     ) {
-        guard let timestamp = reader.readUInt64(), let target = reader.readContact() else {
+        guard let timestamp = reader.readUInt64(), let target = reader.readContact(suite) else {
             return refusals.add(.malformed)
         }
         receiveNews(&reader, from: peer, isUrgent: true, at: now, into: &out, events: &events)

@@ -10,10 +10,12 @@ package struct MembershipConfiguration: Sendable {
     package var roles: MemberRoles
     package var freeChildSlots: UInt16
     package var timing = MembershipTiming()
+    /// Computes the ids of contacts that peers name.
+    package var suite: CryptoSuite
 
     package init(
         contact: Contact, workerPorts: [UInt16] = [], publicURL: String = "", region: String = "",
-        roles: MemberRoles = [.relays, .serves], freeChildSlots: UInt16 = 0
+        roles: MemberRoles = [.relays, .serves], freeChildSlots: UInt16 = 0, suite: CryptoSuite = .real
     ) {
         self.contact = contact
         self.workerPorts = workerPorts
@@ -21,6 +23,7 @@ package struct MembershipConfiguration: Sendable {
         self.region = region
         self.roles = roles
         self.freeChildSlots = freeChildSlots
+        self.suite = suite
     }
 }
 
@@ -38,6 +41,7 @@ package struct Membership: ~Copyable, PeerMachine {
     package typealias Event = MembershipEvent
 
     let timing: MembershipTiming
+    let suite: CryptoSuite
     /// What this node says of itself.
     package internal(set) var own: MemberDescription
     var table: MemberTable
@@ -69,6 +73,7 @@ package struct Membership: ~Copyable, PeerMachine {
     package init(configuration: MembershipConfiguration, generator: SeededGenerator, now: Now) {
         var generator = generator
         timing = configuration.timing
+        suite = configuration.suite
         own = MemberDescription(
             contact: configuration.contact, version: min(max(now.wallMilliseconds, 1), RoutingLimits.version / 2),
             instance: generator.next(), freeChildSlots: configuration.freeChildSlots, roles: configuration.roles,

@@ -63,8 +63,8 @@ extension MemberDescription {
     }
 
     /// Reads to the end of `reader`. Nil where a field is malformed or beyond its limit.
-    package init?(from reader: inout ByteReader) {
-        guard let contact = reader.readContact(), let version = reader.readUInt64(),
+    package init?(from reader: inout ByteReader, _ suite: CryptoSuite) {
+        guard let contact = reader.readContact(suite), let version = reader.readUInt64(),
             let instance = reader.readUInt64(), let load = reader.readUInt16(), let slots = reader.readUInt16(),
             let roles = reader.readUInt8(),
             let workers = reader.readVarint(limit: UInt64(RoutingLimits.workersPerMember))
@@ -114,12 +114,12 @@ extension NewsEntry {
     }
 
     /// Nil for a malformed entry and for a tag of a later version; `isKnown` tells them apart.
-    package static func parse(_ bytes: Span<UInt8>) -> (entry: NewsEntry?, isKnown: Bool) {
+    package static func parse(_ bytes: Span<UInt8>, _ suite: CryptoSuite) -> (entry: NewsEntry?, isKnown: Bool) {
         var reader = ByteReader(bytes)
         guard let tag = reader.readUInt8() else { return (nil, true) }
         guard let status = MemberStatus(rawValue: tag) else { return (nil, false) }
         if status == .alive {
-            return (MemberDescription(from: &reader).map { .alive($0) }, true)
+            return (MemberDescription(from: &reader, suite).map { .alive($0) }, true)
         }
         guard let id = reader.readBytes32(), let version = reader.readUInt64(), let accuser = reader.readUInt64(),
             version < RoutingLimits.version
@@ -137,13 +137,13 @@ package enum NewsList {
 
     /// The well-formed entries; nil where the list itself is malformed. Bad entries are counted in `refusals`.
     package static func read(
-        from reader: inout ByteReader, refusals: inout Counters<RoutingRefusal>
+        from reader: inout ByteReader, _ suite: CryptoSuite, refusals: inout Counters<RoutingRefusal>
     ) -> [NewsEntry]? {
         guard let count = reader.readUInt8(), Int(count) <= RoutingLimits.newsEntriesPerMessage else { return nil }
         var entries: [NewsEntry] = []
         for _ in 0..<count {
             guard let bytes = reader.readLengthPrefixed(limit: RoutingLimits.descriptionBytes) else { return nil }
-            let (entry, isKnown) = NewsEntry.parse(bytes)
+            let (entry, isKnown) = NewsEntry.parse(bytes, suite)
             if let entry {
                 entries.append(entry)
             } else if isKnown {

@@ -133,12 +133,18 @@ package struct StreamRoutesConfiguration: Sendable {
     package var maxChildren: Int
     /// AES where the processor has it; the parent takes ChaCha20 unless both prefer AES.
     package var preferredCipher: LinkCipherKind
+    /// Computes the ids of contacts that peers name.
+    package var suite: CryptoSuite
 
-    package init(own: Contact, workerPorts: [UInt16], maxChildren: Int, preferredCipher: LinkCipherKind) {
+    package init(
+        own: Contact, workerPorts: [UInt16], maxChildren: Int, preferredCipher: LinkCipherKind,
+        suite: CryptoSuite = .real
+    ) {
         self.own = own
         self.workerPorts = workerPorts
         self.maxChildren = maxChildren
         self.preferredCipher = preferredCipher
+        self.suite = suite
     }
 }
 

@@ -222,7 +222,7 @@ extension StreamRoutes {
         else { return refusals.add(.malformed) }
         var contacts: [Contact] = []
         for _ in 0..<count {
-            guard let contact = reader.readContact() else { return refusals.add(.malformed) }
+            guard let contact = reader.readContact(configuration.suite) else { return refusals.add(.malformed) }
             contacts.append(contact)
         }
         guard let (index, ask) = takeAsk(subscription, from: peer) else { return refusals.add(.unexpectedAnswer) }

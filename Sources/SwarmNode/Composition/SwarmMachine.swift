@@ -96,12 +96,12 @@ package struct SwarmMachine: ~Copyable, Machine {
         membership = Membership(
             configuration: MembershipConfiguration(
                 contact: own, workerPorts: configuration.workerPorts, publicURL: configuration.publicURL,
-                region: configuration.region, freeChildSlots: slots),
+                region: configuration.region, freeChildSlots: slots, suite: configuration.identity.suite),
             generator: root.child(4), now: now)
         routes = StreamRoutes(
             configuration: StreamRoutesConfiguration(
                 own: own, workerPorts: configuration.workerPorts, maxChildren: configuration.maxChildren,
-                preferredCipher: .preferred),
+                preferredCipher: .preferred, suite: configuration.identity.suite),
             generator: root.child(5), now: now)
         streams = StreamDirectory(workerCount: configuration.workerPorts.count)
     }

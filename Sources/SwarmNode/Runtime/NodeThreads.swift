@@ -112,7 +112,7 @@ final class NodeThreads: Sendable {
     private static func seeds(_ configuration: NodeConfiguration, _ directory: DataDirectory) -> [Contact] {
         var contacts = configuration.join.flatMap(\.contacts)
         for peer in (try? directory.loadPeers()) ?? [] where !contacts.contains(where: { $0.key == peer.key }) {
-            contacts.append(makeContact(peer.key, AddressList(peer.address)))
+            contacts.append(CryptoSuite.real.contact(peer.key, AddressList(peer.address)))
         }
         return contacts
     }

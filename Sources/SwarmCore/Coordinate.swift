@@ -1,5 +1,3 @@
-import SwarmCore
-
 /// A place in latency space: Vivaldi with height (Dabek et al. 2004, §5.4). Distances are round-trip milliseconds.
 ///
 /// Held in the steps of the wire (1/16 ms), so that what a node computes with is exactly what it tells. Only

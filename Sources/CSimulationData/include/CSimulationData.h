@@ -1,0 +1,10 @@
+#ifndef C_SIMULATION_DATA_H
+#define C_SIMULATION_DATA_H
+
+#include <stddef.h>
+
+/// PlanetLab all-pairs round-trip times as CSV text: 490 lines of 490 milliseconds (data/README.md).
+extern const unsigned char *const simulation_planetlab490_bytes;
+extern const size_t simulation_planetlab490_byte_count;
+
+#endif

@@ -1,0 +1,11 @@
+#include "CSimulationData.h"
+
+// #embed is C23; the toolchain's clang has it in every language mode.
+#pragma clang diagnostic ignored "-Wc23-extensions"
+
+static const unsigned char planetlab490[] = {
+#embed "data/planetlab490_rtt_ms_median.csv"
+};
+
+const unsigned char *const simulation_planetlab490_bytes = planetlab490;
+const size_t simulation_planetlab490_byte_count = sizeof planetlab490;
