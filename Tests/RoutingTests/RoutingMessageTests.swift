@@ -64,10 +64,10 @@ import Testing
         for entry in entries {
             let bytes = entry.encoded()
             #expect(bytes.count <= entry.byteBound)
-            #expect(NewsEntry.parse(bytes.span).entry == entry)
+            #expect(NewsEntry.parse(bytes.span, .real).entry == entry)
         }
         // A tag of a later version is no error.
-        let (unknown, isKnown) = NewsEntry.parse([200, 1, 2].span)
+        let (unknown, isKnown) = NewsEntry.parse([200, 1, 2].span, .real)
         #expect(unknown == nil)
         #expect(!isKnown)
     }
@@ -85,7 +85,7 @@ import Testing
         largest.unknownFields = [UInt8](repeating: 1, count: RoutingLimits.unknownDescriptionBytes)
         let bytes = NewsEntry.alive(largest).encoded()
         #expect(!bytes.isEmpty && bytes.count <= RoutingLimits.descriptionBytes)
-        #expect(NewsEntry.parse(bytes.span).entry == .alive(largest))
+        #expect(NewsEntry.parse(bytes.span, .real).entry == .alive(largest))
         var news = newsMessage([.alive(largest)])[1...]
         var refusals = Counters<RoutingRefusal>()
         let list = Array(news)
@@ -105,7 +105,9 @@ import Testing
         description = Self.description
         description.contact = CryptoSuite.real.contact(description.contact.key, AddressList())
         bad.append(description)
-        for description in bad { #expect(NewsEntry.parse(NewsEntry.alive(description).encoded().span).entry == nil) }
+        for description in bad {
+            #expect(NewsEntry.parse(NewsEntry.alive(description).encoded().span, .real).entry == nil)
+        }
 
         var request = Self.subscribe
         request.connectionID = 0
