@@ -27,6 +27,7 @@ extension FlowFabric {
                 offered: Int(client.raw) < offered.count ? offered[Int(client.raw)] : clock,
                 delay: clientDelay(of: client)))
         streams[stream].viewers.append(row)
+        nodes[node].viewerRows.append(row)
         sessions[key] = .viewer(row)
         expectClient(client, key)
     }
@@ -59,14 +60,16 @@ extension FlowFabric {
     }
 
     /// The client is gone without a word.
-    func vanish(_ client: MediaClientID) {
-        for row in viewerRows.indices where viewerRows[row].client == client && viewerRows[row].closed == nil {
-            let node = viewerRows[row].node
+    func vanish(_ client: MediaClientID, from node: Int) {
+        begin()
+        for row in nodes[node].viewerRows where viewerRows[row].client == client && viewerRows[row].closed == nil {
             mediaLeft(viewer: row)
+            viewerRows[row].withoutMediaSince = nil
+            viewerRows[row].hasVanished = true
             queue.push(
-                .consentLost(node: node, life: nodes[node].life, viewerRows[row].session), at: clock + FlowTimes.consent
-            )
+                .consentLost(node: node, life: nodes[node].life, viewerRows[row].session), at: clock + FlowTimes.consent)
         }
+        askForWake()
     }
 
     func close(_ key: SessionKey, reason: SessionCloseReason) {
@@ -90,7 +93,7 @@ extension FlowFabric {
 
     /// Media is at the viewer's node: it arrives one way later.
     func mediaReached(viewer row: Int) {
-        guard viewerRows[row].connected != nil, viewerRows[row].closed == nil else { return }
+        guard viewerRows[row].connected != nil, !viewerRows[row].hasVanished, viewerRows[row].closed == nil else { return }
         let seen = clock + viewerRows[row].delay
         viewerRows[row].servedSince = seen
         if viewerRows[row].firstMedia == nil { viewerRows[row].firstMedia = seen }
@@ -119,7 +122,16 @@ extension FlowFabric {
     // MARK: Measures
 
     /// Every viewer's measure, in the order in which they were taken in.
-    package func viewers() -> [ViewerMeasure] { viewerRows.indices.map { measure(viewer: $0) } }
+    package func viewers() -> [ViewerMeasure] {
+        begin()
+        return viewerRows.indices.map { measure(viewer: $0) }
+    }
+
+    /// Those of one node.
+    package func viewers(of node: Int) -> [ViewerMeasure] {
+        begin()
+        return nodes[node].viewerRows.map { measure(viewer: $0) }
+    }
 
     func measure(viewer row: Int) -> ViewerMeasure {
         let viewer = viewerRows[row]
@@ -138,6 +150,7 @@ extension FlowFabric {
 
     /// Forgets the gaps so far, so that what follows is measured from here.
     package func forgetGaps() {
+        begin()
         gaps = []
         for row in viewerRows.indices {
             viewerRows[row].longestGap = .zero

@@ -5,10 +5,9 @@ import SwarmCrypto
 /// The media plane of a whole simulation at flow fidelity: it takes the commands that `MediaWorker`s take and emits the
 /// events they emit, but carries rates instead of packets, so that thousands of nodes cost nothing while nothing changes.
 ///
-/// It is one party on the engine's heap: `nextDeadline` and `advance(to:)` in the simulation's time, whatever the nodes'
-/// own clocks show. The engine says which nodes live (`startNode`, `stopNode`, `pauseNode`, `resumeNode`) and when paths
-/// have changed (`pathsChanged`); between nodes the fabric asks `paths` for the one-way delay, nil where nothing gets
-/// through. Before it calls a node's `FlowMedia` the engine sets `clock`.
+/// It lives in the simulation's time, whatever the nodes' own clocks show: what happens at one node concerns others, so it
+/// has one queue for all of them, and the engine calls `wake` when the fabric has asked for it. The engine says which nodes
+/// live (`startNode`, and `FlowMedia.stop` and `pause`) and when paths have changed (`pathsChanged`).
 ///
 /// What is modelled as in the worker: opening by the child's repeated OPEN and the parent's answer; silence of a second
 /// from the last keep-alive or packet; RESUME repeated until the parent has attached the child; the linger of an earlier
@@ -16,11 +15,12 @@ import SwarmCrypto
 /// or does not), queues, congestion (load is reported, not enforced), key frames (a fed node can start a viewer at once).
 package final class FlowFabric {
     package let configuration: FlowConfiguration
-    /// One way from a node to another now; nil where nothing gets through.
-    private let paths: (Int, Int) -> Interval?
-    private let seed: UInt64
-    /// The simulation's time, set by the engine and by `advance`.
-    package var clock = MonotonicInstant.zero
+    private let surroundings: FlowSurroundings
+    private let clientPaths: ClientPaths
+    /// The simulation's time at the call under way.
+    private(set) var clock = MonotonicInstant.zero
+    /// When the engine will call `wake`.
+    private var wakeAt: MonotonicInstant?
 
     var nodes: [FlowNode] = []
     private var indexOfID: [NodeID: Int] = [:]
@@ -56,14 +56,13 @@ package final class FlowFabric {
         case viewer(Int)
     }
 
-    /// `paths(from, to)` answers for the present.
     package init(
-        configuration: FlowConfiguration = FlowConfiguration(), seed: UInt64,
-        paths: @escaping (Int, Int) -> Interval?
+        configuration: FlowConfiguration = FlowConfiguration(), clients: ClientPaths, seed: UInt64,
+        surroundings: FlowSurroundings
     ) {
         self.configuration = configuration
-        self.seed = seed
-        self.paths = paths
+        self.surroundings = surroundings
+        clientPaths = clients
         offers = FlowOffers(seed: seed)
     }
 
@@ -71,37 +70,43 @@ package final class FlowFabric {
 
     /// Node `node` lives from now on, with nothing open; a node that is up is stopped first.
     package func startNode(_ node: Int, id: NodeID) {
+        begin()
         while nodes.count <= node { nodes.append(FlowNode()) }
         if nodes[node].isUp { stopNode(node) }
         indexOfID[id] = node
         nodes[node].isUp = true
-        nodes[node].isPaused = false
+        nodes[node].pausedUntil = nil
         nodes[node].life &+= 1
     }
 
     /// Crash or exit: everything the node had open is gone, and nobody is told.
     package func stopNode(_ node: Int) {
+        begin()
         guard node < nodes.count, nodes[node].isUp else { return }
         nodes[node].isUp = false
         reviewPaths(of: node)
         for link in nodes[node].links.reversed() { closeLink(link) }
         for stream in nodes[node].streams { abandon(stream) }
-        nodes[node].isPaused = false
+        nodes[node].pausedUntil = nil
         nodes[node].streams = []
         nodes[node].held = []
+        askForWake()
     }
 
-    /// The process stands still; what is sent to it waits.
-    package func pauseNode(_ node: Int) {
-        guard nodes[node].isUp, !nodes[node].isPaused else { return }
-        nodes[node].isPaused = true
+    /// The process stands still until `end`; what is sent to it waits.
+    package func pauseNode(_ node: Int, until end: MonotonicInstant) {
+        begin()
+        guard nodes[node].isUp, end > clock else { return }
+        nodes[node].pausedUntil = max(nodes[node].pausedUntil ?? end, end)
+        queue.push(.resume(node: node), at: end)
         reviewPaths(of: node)
+        askForWake()
     }
 
-    /// It goes on: what waited in its sockets is read before its timers are looked at.
-    package func resumeNode(_ node: Int) {
-        guard nodes[node].isUp, nodes[node].isPaused else { return }
-        nodes[node].isPaused = false
+    /// What waited in its sockets is read before its timers are looked at.
+    private func resume(_ node: Int) {
+        guard let end = nodes[node].pausedUntil, end <= clock else { return }
+        nodes[node].pausedUntil = nil
         reviewPaths(of: node)
         let held = nodes[node].held
         nodes[node].held = []
@@ -110,7 +115,9 @@ package final class FlowFabric {
 
     /// Partitions, delays or clogs have changed: every link is looked at again.
     package func pathsChanged() {
+        begin()
         for node in nodes.indices where nodes[node].isUp { reviewPaths(of: node) }
+        askForWake()
     }
 
     private func reviewPaths(of node: Int) {
@@ -129,40 +136,44 @@ package final class FlowFabric {
 
     /// One way to `to`, nil where nothing sent now would arrive.
     func oneWay(from: Int, to: Int) -> Interval? {
-        guard nodes[from].isUp, !nodes[from].isPaused, nodes[to].isUp else { return nil }
-        return from == to ? .microseconds(20) : paths(from, to)
+        guard nodes[from].isUp, nodes[from].pausedUntil == nil, nodes[to].isUp else { return nil }
+        return from == to ? .microseconds(20) : surroundings.oneWay(from, to)
     }
 
-    func clientDelay(of client: MediaClientID) -> Interval {
-        configuration.timing.clientDelay(of: client, seed: seed)
-    }
+    func clientDelay(of client: MediaClientID) -> Interval { clientPaths.delay(of: client) }
 
     // MARK: Time
 
-    package var nextDeadline: MonotonicInstant? { queue.nextDue }
-
-    /// Runs everything that is due by `now`; what the workers say goes to `reports`, in order.
-    package func advance(to now: MonotonicInstant, into reports: inout EventBuffer<FlowReport>) {
+    /// The engine has been asked for this.
+    package func wake() {
+        begin()
+        if let due = wakeAt, due <= clock { wakeAt = nil }
+        let now = clock
         while let (due, event) = queue.popDue(at: now) {
-            clock = max(clock, due)
-            if let node = owner(of: event), nodes[node].isPaused {
+            clock = due
+            if let node = owner(of: event), nodes[node].pausedUntil != nil {
                 nodes[node].held.append(event)
-            } else if case .report(let node, let life, let worker, let report) = event {
-                guard nodes[node].isUp, nodes[node].life == life else { continue }
-                reports.append(FlowReport(node: node, worker: worker, event: report))
             } else {
                 run(event)
             }
         }
-        clock = max(clock, now)
+        clock = now
+        askForWake()
+    }
+
+    func begin() { clock = max(clock, surroundings.time()) }
+
+    func askForWake() {
+        guard let due = queue.nextDue, due < wakeAt ?? .distantFuture else { return }
+        wakeAt = due
+        surroundings.wake(due)
     }
 
     /// The node whose worker an event concerns; nil where it is gone.
     private func owner(of event: FlowEvent) -> Int? {
         switch event {
-        case .command(let node, _, _, _), .report(let node, _, _, _), .connect(let node, _, _),
-            .consentLost(let node, _, _):
-            node
+        case .connect(let node, _, _), .consentLost(let node, _, _): node
+        case .resume: nil
         case .hear(let link, _), .silence(let link, _), .openTimeout(let link), .start(let link, _, _),
             .feed(let link, _, _, _), .expire(let link, _), .ended(let link, _):
             links.contains(link) ? links[link].node : nil
@@ -171,10 +182,6 @@ package final class FlowFabric {
 
     private func run(_ event: FlowEvent) {
         switch event {
-        case .command(let node, let life, let worker, let command):
-            guard nodes[node].isUp, nodes[node].life == life else { return }
-            run(command, node: node, worker: worker)
-        case .report: break
         case .hear(let link, let serial):
             if links.contains(link) { heard(link, serial: serial) }
         case .silence(let link, let serial):
@@ -195,22 +202,28 @@ package final class FlowFabric {
         case .consentLost(let node, let life, let session):
             guard nodes[node].isUp, nodes[node].life == life else { return }
             close(SessionKey(node: node, session: session), reason: .timedOut)
+        case .resume(let node): resume(node)
         }
     }
 
     // MARK: Commands and reports
 
-    /// Puts a command on its way to worker `worker` of `node`.
-    func submit(_ command: WorkerCommand, node: Int, worker: Int) {
-        queue.push(
-            .command(node: node, life: nodes[node].life, worker: worker, command),
-            at: clock + configuration.timing.hop)
+    /// Applies a command at worker `worker` of `node`, which is up.
+    func apply(_ command: WorkerCommand, node: Int, worker: Int) {
+        begin()
+        run(command, node: node, worker: worker)
+        askForWake()
     }
 
-    func report(_ event: WorkerEvent, node: Int, worker: Int) {
-        queue.push(
-            .report(node: node, life: nodes[node].life, worker: worker, event), at: clock + configuration.timing.hop)
+    /// A client asks for its offer.
+    func makeOffer(_ purpose: MediaClientPurpose) -> MediaClientOffer {
+        begin()
+        let client = MediaClientID(UInt32(truncatingIfNeeded: offered.count))
+        offered.append(clock)
+        return MediaClientOffer(client: client, sdp: offers.text(purpose, client: client))
     }
+
+    func report(_ event: WorkerEvent, node: Int, worker: Int) { surroundings.report(node, worker, event) }
 
     private func run(_ command: WorkerCommand, node: Int, worker: Int) {
         switch command {

@@ -1,45 +1,47 @@
 import MediaRelay
 import SwarmCore
 
-/// One node's face of a `FlowFabric`. It has no datagrams, no deadline and no reports of its own: the fabric has them for
-/// all nodes, in the simulation's time, so the engine sets `fabric.clock` before it calls.
+/// One node's face of a `FlowFabric`. It has no datagrams, no deadline and no events of its own: the fabric has them for
+/// all nodes, in the simulation's time.
 package final class FlowMedia: MediaPlane {
     private let fabric: FlowFabric
     private let node: Int
 
-    package init(fabric: FlowFabric, node: Int) {
+    /// The node is up from now on, under this id.
+    package init(fabric: FlowFabric, node: Int, id: NodeID) {
         self.fabric = fabric
         self.node = node
+        fabric.startNode(node, id: id)
     }
 
     package var fingerprint: Bytes32 { FlowOffers.fingerprint }
     package var nextDeadline: MonotonicInstant? { nil }
 
-    package func apply(_ command: WorkerCommand, worker: Int, at now: Now, into output: inout MediaOutput) {
-        fabric.submit(command, node: node, worker: worker)
+    package func apply(_ command: WorkerCommand, worker: Int, at now: Now, into out: inout MediaOutput) {
+        fabric.apply(command, node: node, worker: worker)
     }
 
     package func receive(
-        _ datagram: inout MutableSpan<UInt8>, from source: NetworkAddress, to port: UInt16, at now: Now,
-        into output: inout MediaOutput
+        _ datagram: inout MutableSpan<UInt8>, from source: NetworkAddress, to destination: NetworkAddress, at now: Now,
+        into out: inout MediaOutput
     ) {}
 
-    package func advance(to now: Now, into output: inout MediaOutput) {}
+    package func advance(to now: Now, into out: inout MediaOutput) {}
 
-    package func offer(_ purpose: MediaClientPurpose, at now: Now) -> MediaClientOffer {
-        let client = MediaClientID(UInt32(fabric.offered.count))
-        fabric.offered.append(fabric.clock)
-        return MediaClientOffer(client: client, sdp: fabric.offers.text(purpose, client: client))
-    }
+    package func stop() { fabric.stopNode(node) }
+
+    package func pause(until end: MonotonicInstant) { fabric.pauseNode(node, until: end) }
+
+    package func offer(_ purpose: MediaClientPurpose, at now: Now) -> MediaClientOffer { fabric.makeOffer(purpose) }
 
     /// The session begins with the worker's command; its client needs nothing of the answer.
-    package func accept(_ answer: String, client: MediaClientID, at now: Now) throws(NegotiationError) {}
+    package func accept(
+        _ answer: String, client: MediaClientID, at now: Now, into out: inout MediaOutput
+    ) throws(NegotiationError) {}
 
-    package func vanish(_ client: MediaClientID, at now: Now) { fabric.vanish(client) }
+    package func vanish(_ client: MediaClientID, at now: Now) { fabric.vanish(client, from: node) }
 
-    package func viewers(at now: Now) -> [ViewerMeasure] {
-        fabric.viewerRows.indices.filter { fabric.viewerRows[$0].node == node }.map { fabric.measure(viewer: $0) }
-    }
+    package func viewers(at now: Now) -> [ViewerMeasure] { fabric.viewers(of: node) }
 }
 
 /// The offers of flow clients: one text for each purpose, made once, in which only the username fragment names the

@@ -3,7 +3,6 @@ import SwarmCore
 
 /// What media costs and how it is paced where only rates are carried.
 package struct FlowConfiguration: Sendable {
-    package var timing = MediaTiming()
     package var videoBitsPerSecond: Double = 1_000_000
     package var audioBitsPerSecond: Double = 64_000
     /// Payload bits of one packet, for turning rates into packet counts: 1,100 bytes of video.
@@ -50,12 +49,14 @@ typealias FlowStreamReference = FlowTable<FlowStream>.Reference
 /// A simulated node as the fabric knows it.
 struct FlowNode {
     var isUp = false
-    var isPaused = false
+    var pausedUntil: MonotonicInstant?
     /// Raised at each start: what was under way to or from an earlier life is void.
     var life: UInt32 = 0
     /// In order of opening.
     var links: [FlowLinkReference] = []
     var streams: [FlowStreamReference] = []
+    /// Numbers in `FlowFabric.viewerRows`, of this life and earlier ones.
+    var viewerRows: [Int] = []
     /// What became due while the node was paused.
     var held: [FlowEvent] = []
     var capacityBitsPerSecond: Double?
@@ -153,14 +154,12 @@ struct FlowViewer {
     var served = Interval.zero
     var longestGap = Interval.zero
     var closed: MonotonicInstant?
+    /// The client is gone, and the session does not know.
+    var hasVanished = false
 }
 
 /// What the fabric waits for.
 enum FlowEvent {
-    /// A command crosses to its worker.
-    case command(node: Int, life: UInt32, worker: Int, WorkerCommand)
-    /// An event crosses to the control plane.
-    case report(node: Int, life: UInt32, worker: Int, WorkerEvent)
     /// The first frame of the peer, or the first after silence, reaches an end.
     case hear(FlowLinkReference, serial: UInt32)
     /// An end has heard nothing for too long.
@@ -177,11 +176,28 @@ enum FlowEvent {
     case connect(node: Int, life: UInt32, SessionID)
     /// A client that vanished has been silent for the consent time-out.
     case consentLost(node: Int, life: UInt32, SessionID)
+    case resume(node: Int)
 }
 
-/// A worker's event on its way to node `node`'s composition.
-package struct FlowReport: Sendable {
-    package let node: Int
-    package let worker: Int
-    package let event: WorkerEvent
+/// What the fabric asks of the engine. Node numbers are the simulation's, times too.
+package struct FlowSurroundings {
+    package var time: () -> MonotonicInstant
+    /// One way from a node to another for what is sent now; nil where nothing gets through. Whether the nodes are up the
+    /// fabric knows itself.
+    package var oneWay: (Int, Int) -> Interval?
+    /// A worker of the node tells its composition.
+    package var report: (_ node: Int, _ worker: Int, WorkerEvent) -> Void
+    /// `FlowFabric.wake` is to be called at this time.
+    package var wake: (MonotonicInstant) -> Void
+
+    package init(
+        time: @escaping () -> MonotonicInstant, oneWay: @escaping (Int, Int) -> Interval?,
+        report: @escaping (_ node: Int, _ worker: Int, WorkerEvent) -> Void,
+        wake: @escaping (MonotonicInstant) -> Void
+    ) {
+        self.time = time
+        self.oneWay = oneWay
+        self.report = report
+        self.wake = wake
+    }
 }

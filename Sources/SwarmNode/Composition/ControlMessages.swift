@@ -1,3 +1,4 @@
+import DHT
 import MediaRelay
 import SwarmCore
 
@@ -23,6 +24,10 @@ package enum ControlRequest: Sendable {
     case route(StreamName)
     /// Counters of the whole node, workers included.
     case statistics
+    /// Where the stream is published, as the DHT has it.
+    case locate(StreamName)
+    /// A record of the name with this node as its origin, and no stream behind it; or the end of that.
+    case announce(StreamName, isWithdrawn: Bool)
 }
 
 package struct RequestID: Hashable, Sendable {
@@ -39,6 +44,8 @@ package enum ControlReply: Sendable {
     case streams([StreamSnapshot])
     case route(RouteTrace)
     case statistics(NodeStatistics)
+    /// Nil where the stream is not live.
+    case location(StreamLocation?)
     case refused(ControlRefusal)
 }
 

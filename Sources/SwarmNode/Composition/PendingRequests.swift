@@ -11,6 +11,7 @@ struct PendingRequests {
         case play(StreamName)
         case listing(prefix: String)
         case statistics(token: UInt64)
+        case locate(StreamName)
     }
 
     enum PublishSource {
@@ -30,7 +31,10 @@ struct PendingRequests {
     private(set) var listingCount = 0
 
     var isFull: Bool { entries.count >= CompositionLimits.pendingRequests }
-    var nextDeadline: MonotonicInstant? { entries.values.map(\.deadline).min() }
+    var nextDeadline: MonotonicInstant? {
+        guard !entries.isEmpty else { return nil }
+        return entries.values.reduce(.distantFuture) { min($0, $1.deadline) }
+    }
 
     subscript(id: RequestID) -> Kind? { entries[id]?.kind }
 
@@ -60,7 +64,7 @@ struct PendingRequests {
         case .listing: listingCount -= 1
         case .statistics(let token):
             if collection?.token == token, waiting(forStatistics: token).isEmpty { collection = nil }
-        case .publish, .play: break
+        case .publish, .play, .locate: break
         }
         return kind
     }

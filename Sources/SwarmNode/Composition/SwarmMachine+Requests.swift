@@ -40,6 +40,10 @@ extension SwarmMachine {
             reply(id, routeTrace(name).map { .route($0) } ?? .refused(.notLive), events: &events)
         case .statistics:
             collectStatistics(id, at: now, events: &events)
+        case .locate(let name):
+            beginLocate(id, name, at: now, events: &events)
+        case .announce(let name, let isWithdrawn):
+            announce(id, name, isWithdrawn: isWithdrawn, at: now, events: &events)
         }
         settle(at: now, into: &out, events: &events)
     }
@@ -106,7 +110,7 @@ extension SwarmMachine {
             case .statistics(let token):
                 // A worker that does not answer in time is left out.
                 reply(id, .statistics(report(pending.collected(token))), events: &events)
-            case .publish: refuse(id, .timedOut, events: &events)
+            case .publish, .locate: refuse(id, .timedOut, events: &events)
             case nil: break
             }
         }
