@@ -11,6 +11,8 @@ final class MediaFixture {
     let simulation: Simulation
     let name: StreamName
     private(set) var fabric: FlowFabric?
+    /// Why the last request led to no session.
+    private(set) var refusal: MediaClientOutcome?
     /// Nodes that hear nothing from the others and are not heard: a partition for the flow fabric.
     private var cutOff: Set<Int> = []
 
@@ -18,10 +20,11 @@ final class MediaFixture {
         name = try #require(StreamName("room/demo"))
         var options = SimulationOptions(seed: seed)
         options.maxChildren = maxChildren
-        simulation = Simulation(options, network: NetworkModel())
+        let matrix = LatencyMatrix(name: "even", everywhere: 20)
+        simulation = Simulation(options, network: NetworkModel(.undisturbed, matrix: matrix, seed: seed))
         if fidelity == .flow {
             fabric = simulation.makeFlowFabric { [unowned self] from, to in
-                cutOff.contains(from) != cutOff.contains(to) ? nil : .milliseconds(50)
+                cutOff.contains(from) == cutOff.contains(to)
             }
         }
         for _ in 0..<count { simulation.addNode() }
@@ -51,8 +54,9 @@ final class MediaFixture {
         var outcome: MediaClientOutcome?
         request { outcome = $0 }
         for _ in 0..<80 where outcome == nil { simulation.run(for: .milliseconds(100)) }
-        guard case .began(let client, _)? = outcome else { return nil }
-        return client
+        if case .began(let client, _)? = outcome { return client }
+        refusal = outcome
+        return nil
     }
 
     func viewer(_ client: MediaClientID, at node: Int) -> ViewerMeasure? {
@@ -69,8 +73,18 @@ final class MediaFixture {
         return hops
     }
 
-    func cutOff(_ nodes: Set<Int>) {
-        cutOff = nodes
+    /// Parts `set` from all others until `heal`.
+    func cutOff(_ set: Set<Int>) {
+        cutOff = set
+        let groups = nodes.map { UInt8(set.contains($0.index) ? 1 : 0) }
+        _ = simulation.network.add(
+            NetworkFault(.partition(groups: groups, isOneWay: false), from: simulation.now, until: .max))
+        fabric?.pathsChanged()
+    }
+
+    func heal() {
+        cutOff = []
+        simulation.network.endAllFaults()
         fabric?.pathsChanged()
     }
 }
