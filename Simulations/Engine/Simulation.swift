@@ -165,7 +165,7 @@ package final class Simulation {
     func finish(_ node: SimulatedNode) {
         if !out.isEmpty { flush(node) }
         while let event = events.popFirst() { hear(event, from: node) }
-        for observer in observers { observer.called(node, in: self) }
+        if !observers.isEmpty { for observer in observers { observer.called(node, in: self) } }
         arm(node)
     }
 
@@ -186,7 +186,7 @@ package final class Simulation {
         if !media.datagrams.isEmpty { flushMedia(node) }
         for (worker, event) in media.events { hop(node, .report(worker: worker, event)) }
         media.removeAll()
-        for observer in observers { observer.called(node, in: self) }
+        if !observers.isEmpty { for observer in observers { observer.called(node, in: self) } }
         arm(node)
     }
 

@@ -21,6 +21,7 @@ package enum ControlRequest: Sendable {
     case streams(prefix: String)
     /// One stream as carried here, without asking the swarm: no row where it is not.
     case carriedStream(StreamName)
+    /// The way to this node where the stream is carried here, else where it can be had, from the DHT.
     case route(StreamName)
     /// Counters of the whole node, workers included.
     case statistics
@@ -119,7 +120,7 @@ package struct StreamSnapshot: Sendable {
     package var isCarried: Bool
 }
 
-/// The way of a stream from its origin to this node.
+/// The way of a stream from its origin to this node; the origin alone where the stream does not come here.
 package struct RouteTrace: Sendable {
     package struct Hop: Sendable {
         package var node: NodeID
@@ -130,6 +131,10 @@ package struct RouteTrace: Sendable {
     package var stream: StreamName
     package var origin: NodeID
     package var hops: [Hop]
+    /// Whether the stream reaches this node now.
+    package var isCarried = true
+    /// Other nodes that have it to give; a sample, and only where it is not carried here.
+    package var carriers: [NodeID] = []
 }
 
 package struct NodeStatistics: Sendable {

@@ -12,6 +12,8 @@ struct PendingRequests {
         case listing(prefix: String)
         case statistics(token: UInt64)
         case locate(StreamName)
+        /// The route of a stream that does not come here.
+        case trace(StreamName)
     }
 
     enum PublishSource {
@@ -64,7 +66,7 @@ struct PendingRequests {
         case .listing: listingCount -= 1
         case .statistics(let token):
             if collection?.token == token, waiting(forStatistics: token).isEmpty { collection = nil }
-        case .publish, .play, .locate: break
+        case .publish, .play, .locate, .trace: break
         }
         return kind
     }

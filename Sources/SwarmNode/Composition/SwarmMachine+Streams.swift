@@ -80,11 +80,8 @@ extension SwarmMachine {
         if let name = lookupsForRoutes.removeValue(forKey: lookup) {
             offerCandidates(name, location, at: now, events: &events)
         } else if let request = pending.take(lookup: lookup) {
-            if case .locate? = pending[request] {
-                reply(request, .location(location), events: &events)
-            } else {
-                finishNameCheck(request, location, at: now, events: &events)
-            }
+            if finishSearch(request, location, events: &events) { return }
+            finishNameCheck(request, location, at: now, events: &events)
         }
     }
 
