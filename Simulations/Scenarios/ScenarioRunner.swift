@@ -22,13 +22,14 @@ package final class ScenarioRunner {
     var before: TrafficSample?
     var after: TrafficSample?
 
-    package init(_ scenario: Scenario) {
+    package init(_ scenario: Scenario, matrix: LatencyMatrix) {
         self.scenario = scenario
         timeline = ScenarioTimeline(scenario)
         var options = SimulationOptions(seed: scenario.seed)
         options.hasRealCryptography = scenario.hasRealCryptography
         options.hasMembership = scenario.hasMembership
-        simulation = Simulation(options, network: NetworkModel())
+        simulation = Simulation(
+            options, network: NetworkModel(NetworkConfiguration(), matrix: matrix, seed: scenario.seed))
         namesGiven = Array(repeating: 0, count: scenario.streams.count)
         upSince = Array(repeating: nil, count: scenario.nodes)
         for _ in 0..<scenario.nodes { simulation.addNode() }

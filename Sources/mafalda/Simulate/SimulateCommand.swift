@@ -23,7 +23,7 @@ struct SimulateCommand: ParsableCommand {
         if let duration { plan.duration = .seconds(duration) }
         plan.hasRealCryptography = realCrypto
         let start = ProcessUsage.now
-        let runner = ScenarioRunner(plan)
+        let runner = ScenarioRunner(plan, matrix: try BuiltInMatrix.planetlab490.matrix())
         runner.run(until: runner.timeline.settled)
         let settled = ProcessUsage.now
         let eventsBefore = runner.simulation.traffic.events
