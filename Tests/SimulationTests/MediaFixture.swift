@@ -36,8 +36,12 @@ final class MediaFixture {
     }
 
     private func boot(_ node: SimulatedNode) {
-        let configuration = simulation.configuration(of: node.index, life: node.life)
-        if let fabric { node.media = FlowMedia(fabric: fabric, node: node.index, id: configuration.identity.id) }
+        if let fabric {
+            let configuration = simulation.configuration(of: node.index, life: node.life)
+            node.media = FlowMedia(fabric: fabric, node: node.index, id: configuration.identity.id)
+        } else {
+            node.media = simulation.makePacketMedia(of: node.index, life: node.life)
+        }
         simulation.start(node, seeds: node.index == 0 ? [] : simulation.nodes[0].host.map { [$0.contact] } ?? [])
     }
 
