@@ -41,7 +41,9 @@ package final class InsiderHost: AdversaryHost {
     private let hasMembership: Bool
 
     /// `identity` where it is not the one that `configuration` has: ground ids, say.
-    package init(_ configuration: CompositionConfiguration, identity: Identity? = nil, conduct: any Conduct, at now: Now) {
+    package init(
+        _ configuration: CompositionConfiguration, identity: Identity? = nil, conduct: any Conduct, at now: Now
+    ) {
         let own = identity ?? configuration.identity
         let root = configuration.generator
         self.identity = own

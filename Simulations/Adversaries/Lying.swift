@@ -60,9 +60,17 @@ package final class LyingConduct: Conduct {
         guard let parsed = try? DHTMessage.parse(message, suite: host.identity.suite) else { return false }
         switch parsed.message {
         case .findNode(let request, _, let target):
-            return lie(to: peer, host) { .contacts(request, $0) } about: { target }
+            return lie(to: peer, host) {
+                .contacts(request, $0)
+            } about: {
+                target
+            }
         case .get(let request, _, let query):
-            return lie(to: peer, host) { .values(request, total: 0, [], closer: $0) } about: { query.key }
+            return lie(to: peer, host) {
+                .values(request, total: 0, [], closer: $0)
+            } about: {
+                query.key
+            }
         case .put(let request, _, _):
             lies += 1
             if style != .silent {
