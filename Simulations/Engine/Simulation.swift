@@ -62,6 +62,8 @@ package final class Simulation {
     var nextRequest: UInt64 = 1
     private var eventsAtThisInstant = 0
     package private(set) var hasLivelock = false
+    /// Whether the datagram being delivered was injected rather than sent (`inject`).
+    package internal(set) var isInjecting = false
 
     package init(_ options: SimulationOptions, network: NetworkModel) {
         self.options = options
