@@ -41,7 +41,8 @@ package final class ForgingConduct: Conduct {
         let records = Forgery.allCases.compactMap { forge($0, stream, at: now, host: host) }
         host.send(
             .values(
-                request, total: 0, records.map { HeldRecord(record: $0, remaining: .seconds(30)) }, closer: []),
+                request, from: .origin, total: 0, records.map { HeldRecord(record: $0, remaining: .seconds(30)) },
+                closer: []),
             to: InsiderHost.returnContact(of: peer))
         return true
     }

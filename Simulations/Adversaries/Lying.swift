@@ -61,20 +61,21 @@ package final class LyingConduct: Conduct {
         switch parsed.message {
         case .findNode(let request, _, let target):
             return lie(to: peer, host) {
-                .contacts(request, $0)
+                .contacts(request, from: .origin, $0.map { NearContact($0) })
             } about: {
                 target
             }
         case .get(let request, _, let query):
             return lie(to: peer, host) {
-                .values(request, total: 0, [], closer: $0)
+                .values(request, from: .origin, total: 0, [], closer: $0.map { NearContact($0) })
             } about: {
                 query.key
             }
-        case .put(let request, _, _):
+        case .put(let request, _, _), .offerCopy(let request, _, _):
             lies += 1
             if style != .silent {
-                host.send(.putResult(request, .stored, incumbent: nil), to: InsiderHost.returnContact(of: peer))
+                host.send(
+                    .putResult(request, .stored, age: .zero, incumbent: nil), to: InsiderHost.returnContact(of: peer))
             }
             return true
         case .ping, .pong, .contacts, .values, .putResult:

@@ -31,7 +31,7 @@ extension Simulation {
             identity: identity, secret: secret, entropy: entropy, generator: generator.child(2),
             addresses: AddressList(address), mediaHosts: AddressList(address),
             workerPorts: (0..<options.workers).map { address.port + 1 + UInt16($0) },
-            fingerprint: Bytes32(UInt64(index), 0, 0, 1), maxChildren: options.maxChildren)
+            fingerprint: nodes[index].media?.fingerprint ?? Bytes32(UInt64(index), 0, 0, 1), maxChildren: options.maxChildren)
         configuration.hasMembership = options.hasMembership
         return configuration
     }
@@ -54,6 +54,7 @@ extension Simulation {
     /// The host is gone from one instant to the next, with everything it had in memory.
     package func crash(_ node: SimulatedNode) {
         node.host = nil
+        node.media?.stop()
         node.media = nil
         node.life += 1
         node.timerAt = .max
@@ -65,6 +66,7 @@ extension Simulation {
     /// The host stalls for `interval`: nothing runs, what arrives waits in the socket.
     package func pause(_ node: SimulatedNode, for interval: Interval) {
         node.pausedUntil = max(node.pausedUntil, now + UInt64(max(0, interval.nanoseconds)))
+        node.media?.pause(until: MonotonicInstant(nanoseconds: node.pausedUntil))
     }
 
     /// The node says goodbye to its peers and is down a moment later, as after SIGTERM.

@@ -67,7 +67,8 @@ extension FlowFabric {
             viewerRows[row].withoutMediaSince = nil
             viewerRows[row].hasVanished = true
             queue.push(
-                .consentLost(node: node, life: nodes[node].life, viewerRows[row].session), at: clock + FlowTimes.consent)
+                .consentLost(node: node, life: nodes[node].life, viewerRows[row].session), at: clock + FlowTimes.consent
+            )
         }
         askForWake()
     }
@@ -93,7 +94,9 @@ extension FlowFabric {
 
     /// Media is at the viewer's node: it arrives one way later.
     func mediaReached(viewer row: Int) {
-        guard viewerRows[row].connected != nil, !viewerRows[row].hasVanished, viewerRows[row].closed == nil else { return }
+        guard viewerRows[row].connected != nil, !viewerRows[row].hasVanished, viewerRows[row].closed == nil else {
+            return
+        }
         let seen = clock + viewerRows[row].delay
         viewerRows[row].servedSince = seen
         if viewerRows[row].firstMedia == nil { viewerRows[row].firstMedia = seen }

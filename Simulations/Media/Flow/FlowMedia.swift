@@ -57,7 +57,7 @@ struct FlowOffers {
 
     init(seed: UInt64) {
         var generator = SeededGenerator(seed: seed).child(0x6f66_6665_7273)
-        let credentials = ICECredentials(usernameFragment: Self.placeholder, password: "flow-fidelity-has-no-checks")
+        let credentials = ICECredentials(usernameFragment: Self.placeholder, password: "flowFidelityHasNoChecks")
         let codecs = [
             CodecDescription(kind: .video, name: "VP8", clockRate: 90_000, channels: 1, formatParameters: ""),
             CodecDescription(

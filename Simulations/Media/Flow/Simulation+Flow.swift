@@ -3,17 +3,23 @@ import SwarmCore
 
 /// The flow fabric on the engine's heap.
 extension Simulation {
-    /// A fabric for this run. `oneWay(from, to)` answers for the present; whoever changes what it answers calls
-    /// `FlowFabric.pathsChanged`. Each node gets a `FlowMedia` as its `media` before it starts.
+    /// A fabric for this run; its owner keeps it as long as the run. `isOpen(from, to)` says whether a path lets anything
+    /// through at present; whoever changes what it answers calls `FlowFabric.pathsChanged`. Distances are the network's,
+    /// without jitter. Each node gets a `FlowMedia` as its `media` before it starts.
     package func makeFlowFabric(
         configuration: FlowConfiguration = FlowConfiguration(), clients: ClientPaths? = nil,
-        oneWay: @escaping (Int, Int) -> Interval?
+        isOpen: @escaping (Int, Int) -> Bool = { _, _ in true }
     ) -> FlowFabric {
         let relay = FlowRelay()
         let fabric = FlowFabric(
             configuration: configuration, clients: clients ?? ClientPaths(seed: options.seed), seed: options.seed,
             surroundings: FlowSurroundings(
-                time: { [unowned self] in MonotonicInstant(nanoseconds: now) }, oneWay: oneWay,
+                time: { [unowned self] in MonotonicInstant(nanoseconds: now) },
+                oneWay: { [unowned self] from, to in
+                    guard isOpen(from, to) else { return nil }
+                    let milliseconds = network.oneWayMilliseconds(from: from, to: to)
+                    return Interval(nanoseconds: Int64(milliseconds * 1_000_000))
+                },
                 report: { [unowned self] node, worker, event in
                     hop(nodes[node], .report(worker: worker, event))
                 },
