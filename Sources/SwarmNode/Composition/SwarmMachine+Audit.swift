@@ -108,6 +108,17 @@ extension SwarmMachine {
     /// Whether a call has left something unsaid: a driver would never send it.
     package var hasUnsettledWork: Bool { !messages.isEmpty || refusals[.unsettled] > 0 }
 
+    /// Which of the node's machines want to be called by `now`: those to blame for a deadline left behind.
+    package func overdue(at now: MonotonicInstant) -> [String] {
+        let deadlines = [
+            ("links", links.nextDeadline), ("dht", dht.nextDeadline),
+            ("membership", configuration.hasMembership ? membership.nextDeadline : nil),
+            ("routes", routes.nextDeadline),
+            ("streams", streams.nextRelease), ("pending", pending.nextDeadline),
+        ]
+        return deadlines.filter { ($0.1 ?? .distantFuture) <= now }.map(\.0)
+    }
+
     package var dhtRefusals: Counters<DHTRefusal> { dht.refusals }
     package var linkRefusals: Counters<LinkRefusal> { links.refusals }
 
