@@ -59,7 +59,8 @@ package struct NearContact: Hashable, Sendable {
 /// the fields follow; bytes after the last known field are skipped.
 package enum DHTMessage: Hashable, Sendable {
     case ping(RequestID, isClient: Bool)
-    case pong(RequestID)
+    /// The answer to PING: the answerer's own coordinate.
+    case pong(RequestID, from: Coordinate)
     case findNode(RequestID, isClient: Bool, target: Bytes32)
     /// The answer to FIND_NODE: the answerer's own coordinate and the nearest live nodes known, nearest first.
     case contacts(RequestID, from: Coordinate, [NearContact])
@@ -90,7 +91,7 @@ package enum DHTMessage: Hashable, Sendable {
 
     package var requestID: RequestID {
         switch self {
-        case .ping(let id, _), .pong(let id), .findNode(let id, _, _), .contacts(let id, _, _), .get(let id, _, _),
+        case .ping(let id, _), .pong(let id, _), .findNode(let id, _, _), .contacts(let id, _, _), .get(let id, _, _),
             .values(let id, _, _, _, _), .put(let id, _, _), .offerCopy(let id, _, _), .putResult(let id, _, _, _):
             id
         }
@@ -116,6 +117,8 @@ package struct GetQuery: Hashable, Sendable {
     package var limit: Int
     /// Skip this many of the holder's prefix entries, in its own stable order: paging.
     package var skip: Int
+    /// The point whose neighbours shall be named, where it is not the key.
+    package var near: Bytes32?
 
     package init(key: Bytes32, kinds: RecordKindMask, limit: Int = DHTLimits.recordsPerAnswer, skip: Int = 0) {
         self.key = key
@@ -144,7 +147,8 @@ extension DHTMessage {
         case .ping:
             return ParsedMessage(message: .ping(id, isClient: try readFlags(&reader)))
         case .pong:
-            return ParsedMessage(message: .pong(id))
+            guard let coordinate = Coordinate(from: &reader) else { throw .malformed }
+            return ParsedMessage(message: .pong(id, from: coordinate))
         case .findNode:
             let isClient = try readFlags(&reader)
             guard let target = reader.readBytes32() else { throw .malformed }
@@ -180,10 +184,12 @@ extension DHTMessage {
         guard let key = reader.readBytes32(), let kinds = reader.readUInt8(), let limit = reader.readVarint(),
             let skip = reader.readVarint()
         else { throw .malformed }
-        return GetQuery(
+        var query = GetQuery(
             key: key, kinds: RecordKindMask(rawValue: kinds),
             limit: Int(min(limit, UInt64(DHTLimits.recordsPerAnswer))),
             skip: Int(min(skip, UInt64(DHTLimits.recordsToSkip))))
+        if reader.remaining >= Bytes32.byteCount { query.near = reader.readBytes32() }
+        return query
     }
 
     private static func readContacts(

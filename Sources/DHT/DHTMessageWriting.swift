@@ -10,8 +10,8 @@ extension DHTMessage {
         switch self {
         case .ping(_, let isClient):
             writer.append(Self.flags(isClient))
-        case .pong:
-            break
+        case .pong(_, let coordinate):
+            coordinate.write(to: &writer)
         case .findNode(_, let isClient, let target):
             writer.append(Self.flags(isClient))
             writer.append(target)
@@ -24,6 +24,7 @@ extension DHTMessage {
             writer.append(query.kinds.rawValue)
             writer.appendVarint(UInt64(clamping: query.limit))
             writer.appendVarint(UInt64(clamping: query.skip))
+            if let near = query.near { writer.append(near) }
         case .values(_, let coordinate, let total, let records, let closer):
             coordinate.write(to: &writer)
             writer.appendVarint(UInt64(clamping: total))

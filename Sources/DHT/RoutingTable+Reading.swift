@@ -111,6 +111,15 @@ extension RoutingTable {
         return found
     }
 
+    /// How many known nodes lie nearer to `key` than this one, up to `limit`.
+    func countNearerThanOwn(to key: Bytes32, limit: Int) -> Int {
+        let distance = own.distance(to: key)
+        let nearest = nearest(to: key, limit: limit, .anybody)
+        var count = 0
+        while count < nearest.count, peer(nearest[count]).id.distance(to: key) < distance { count += 1 }
+        return count
+    }
+
     private func gather(
         _ range: Range<Int>, _ key: Bytes32, _ trust: Trust, _ asker: NodeID?, into found: inout NearestPeers
     ) {

@@ -16,7 +16,7 @@ package struct RoutingTable: Sendable {
     package enum Outcome: Hashable, Sendable {
         case added, updated
         /// The bucket is full: the newcomer waits, and `oldest` has not been heard for longest.
-        case waiting(oldest: Contact)
+        case waiting(oldest: NodeID)
         case refused
     }
 
@@ -62,18 +62,20 @@ package struct RoutingTable: Sendable {
             return .updated
         }
         guard subnetHasRoom(for: contact, inBucket: index) else { return .refused }
-        let peer = TablePeer(contact, coordinate: coordinate, roundTrip: roundTrip, at: now)
+        var peer = TablePeer(contact, coordinate: coordinate, roundTrip: roundTrip, at: now)
         if isSibling(contact.id) || strangers(inBucket: index) < configuration.bucketSize {
             enter(peer, contact.addresses, inBucket: index)
             return .added
         }
-        if let position = giver(to: peer, inBucket: index, at: now) {
+        let census = census(ofBucket: index, at: now)
+        if let (position, isForNearness) = giver(to: peer, census, inBucket: index, at: now) {
             removePeer(at: position, inBucket: index)
+            peer.isChosenNear = isForNearness
             enter(peer, contact.addresses, inBucket: index)
             return .added
         }
         wait(peer, contact.addresses, inBucket: index)
-        return oldest(inBucket: index).map { .waiting(oldest: $0) } ?? .refused
+        return census.oldest.map { .waiting(oldest: buckets[index].peers[$0].id) } ?? .refused
     }
 
     /// Counts an unanswered request; after enough of them, or sooner where somebody waits, the node is forgotten. True
@@ -196,43 +198,59 @@ package struct RoutingTable: Sendable {
         }
     }
 
+    /// What there is to know about the strangers of a full bucket before one of them gives up its place.
+    private struct Census {
+        var mostFailing: Int?
+        /// Silent for longest; of several the one that came first.
+        var oldest: Int?
+        var farthest: Int?
+        var farthestChosen: Int?
+        var chosen = 0
+    }
+
+    private func census(ofBucket index: Int, at now: MonotonicInstant) -> Census {
+        let peers = buckets[index].peers
+        let tick = TablePeer.tick(now)
+        var census = Census()
+        func isFarther(_ position: Int, than other: Int?) -> Bool {
+            guard let time = peers[position].roundTrip else { return false }
+            return other.map { time > peers[$0].roundTrip ?? .zero } ?? true
+        }
+        for position in peers.indices where !isSibling(peers[position].id) {
+            if census.mostFailing.map({ peers[position].failures > peers[$0].failures }) ?? true {
+                census.mostFailing = position
+            }
+            if census.oldest.map({ peers[position].silence(at: tick) > peers[$0].silence(at: tick) }) ?? true {
+                census.oldest = position
+            }
+            if isFarther(position, than: census.farthest) { census.farthest = position }
+            guard peers[position].isChosenNear else { continue }
+            census.chosen += 1
+            if isFarther(position, than: census.farthestChosen) { census.farthestChosen = position }
+        }
+        return census
+    }
+
     /// Who gives up its place to `newcomer` in a full bucket: one that fails, one silent for longer than it is trusted,
     /// or one much farther in time.
-    private mutating func giver(to newcomer: TablePeer, inBucket index: Int, at now: MonotonicInstant) -> Int? {
+    private mutating func giver(
+        to newcomer: TablePeer, _ census: Census, inBucket index: Int, at now: MonotonicInstant
+    ) -> (position: Int, isForNearness: Bool)? {
         let peers = buckets[index].peers
-        let strangers = peers.indices.filter { !isSibling(peers[$0].id) }
-        if let weakest = strangers.max(by: { peers[$0].failures < peers[$1].failures }), peers[weakest].failures >= 2 {
-            return weakest
-        }
-        let tick = TablePeer.tick(now)
-        if let silent = strangers.max(by: { peers[$0].silence(at: tick) < peers[$1].silence(at: tick) }),
-            peers[silent].silence(at: tick) > TablePeer.ticks(trust)
-        {
-            return silent
+        if let failing = census.mostFailing, peers[failing].failures >= 2 { return (failing, false) }
+        if let silent = census.oldest, peers[silent].silence(at: TablePeer.tick(now)) > TablePeer.ticks(trust) {
+            return (silent, false)
         }
         guard let roundTrip = newcomer.roundTrip, now - buckets[index].lastSwap >= configuration.swapInterval else {
             return nil
         }
         // Once half the bucket was chosen for nearness, only those can lose their place to somebody nearer still.
-        let chosen = strangers.filter { peers[$0].isChosenNear }
-        let losers = chosen.count < configuration.bucketSize / 2 ? strangers : chosen
-        func time(_ position: Int) -> Interval { peers[position].roundTrip ?? .zero }
-        guard let farthest = losers.max(by: { time($0) < time($1) }),
-            roundTrip * 3 / 2 + .milliseconds(10) < time(farthest)
-        else { return nil }
-        buckets[index].lastSwap = now
-        return farthest
-    }
-
-    private func oldest(inBucket index: Int) -> Contact? {
-        let peers = buckets[index].peers
-        var oldest: Int?
-        for position in peers.indices where !isSibling(peers[position].id) {
-            // Of two heard in the same tick the one that came first.
-            if let present = oldest, peers[position].heardTick &- peers[present].heardTick < UInt32.max / 2 { continue }
-            oldest = position
+        let loser = census.chosen < configuration.bucketSize / 2 ? census.farthest : census.farthestChosen
+        guard let loser, let time = peers[loser].roundTrip, roundTrip * 3 / 2 + .milliseconds(10) < time else {
+            return nil
         }
-        return oldest.map { contact(of: peers[$0]) }
+        buckets[index].lastSwap = now
+        return (loser, true)
     }
 
     private mutating func peersChanged() {

@@ -294,6 +294,7 @@ extension DHTEvent {
     var lookup: LookupID? {
         switch self {
         case .found(let id, _), .notFound(let id), .listing(let id, _), .overloaded(let id): id
+        case .pinged(let id, _): id
         case .published, .nameTaken, .bootstrapped: nil
         }
     }
