@@ -166,7 +166,8 @@ package struct DHT: ~Copyable, PeerMachine {
     ) -> LookupID {
         let id = nextLookupID()
         let isClient = configuration.isClientOnly
-        let isSent = ask(contact, .ping(id), at: now, into: &out) { .ping($0, isClient: isClient) }
+        let place = ownPlace
+        let isSent = ask(contact, .ping(id), at: now, into: &out) { .ping($0, isClient: isClient, from: place) }
         if !isSent { events.append(.overloaded(id)) }
         return id
     }
@@ -230,6 +231,9 @@ package struct DHT: ~Copyable, PeerMachine {
     package var pendingRequests: Int { requests.count }
 
     // MARK: Inside
+
+    /// Where this node stands, as far as that is worth telling.
+    var ownPlace: Coordinate? { coordinate.isSettled ? coordinate : nil }
 
     mutating func nextNumber() -> UInt64 {
         lastNumber += 1

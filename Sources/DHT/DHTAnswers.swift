@@ -8,25 +8,25 @@ extension DHT {
         events: inout EventBuffer<DHTEvent>
     ) {
         switch message {
-        case .ping(let request, let isClient):
-            meet(peer, isClient: isClient, at: now, into: &out)
+        case .ping(let request, let isClient, let place):
+            meet(peer, isClient: isClient, place, at: now, into: &out)
             answer(.pong(request, from: coordinate), to: peer, into: &out)
-        case .findNode(let request, let isClient, let target):
-            meet(peer, isClient: isClient, at: now, into: &out)
+        case .findNode(let request, let isClient, let place, let target):
+            meet(peer, isClient: isClient, place, at: now, into: &out)
             let named = nearest(to: target, for: peer, at: now)
             answer(.contacts(request, from: coordinate, named), to: peer, into: &out)
-        case .get(let request, let isClient, let query):
-            meet(peer, isClient: isClient, at: now, into: &out)
+        case .get(let request, let isClient, let place, let query):
+            meet(peer, isClient: isClient, place, at: now, into: &out)
             let held = store.records(for: query, key: query.key, turn: request.number, at: now.monotonic)
             let closer = nearest(to: query.near ?? query.key, for: peer, at: now)
             answer(
                 .values(request, from: coordinate, total: held.total, held.records, closer: closer), to: peer,
                 into: &out)
         case .put(let request, let isClient, let record):
-            meet(peer, isClient: isClient, at: now, into: &out)
+            meet(peer, isClient: isClient, nil, at: now, into: &out)
             answer(hold(record, from: peer, at: now).message(request), to: peer, into: &out)
         case .offerCopy(let request, let isClient, let copy):
-            meet(peer, isClient: isClient, at: now, into: &out)
+            meet(peer, isClient: isClient, nil, at: now, into: &out)
             answer(cache(copy, from: peer, at: now).message(request), to: peer, into: &out)
         case .pong, .contacts, .values, .putResult:
             handleAnswer(message, from: peer, at: now, into: &out, events: &events)
@@ -35,12 +35,14 @@ extension DHT {
 
     /// A stranger inside a first handshake message may be a replay, so it leaves no trace in the table. A node that says
     /// that it cannot be dialled is taken out of it: it was entered when its link opened.
-    private mutating func meet(_ peer: Peer, isClient: Bool, at now: Now, into out: inout MessageOutbox) {
+    private mutating func meet(
+        _ peer: Peer, isClient: Bool, _ place: Coordinate?, at now: Now, into out: inout MessageOutbox
+    ) {
         guard peer.isConfirmed else { return }
         guard !isClient else { return table.remove(peer.id) }
         var contact = peer.contact
         if contact.addresses.first != peer.address { contact.addresses.promote(peer.address) }
-        hear(contact, roundTrip: nil, at: now, into: &out)
+        hear(contact, coordinate: place, roundTrip: nil, at: now, into: &out)
     }
 
     private mutating func answer(_ message: DHTMessage, to peer: Peer, into out: inout MessageOutbox) {

@@ -130,14 +130,16 @@ extension DHT {
         let id = lookups[index].id
         let query = lookups[index].query
         let isClient = configuration.isClientOnly
+        let place = ownPlace
         while case .ask(let peer, let point) = lookups[index].search.next() {
             let expected = lookups[index].search.expectedRoundTrip(of: peer.id)
             let isSent = ask(peer, .lookup(id), expected: expected, at: now, into: &out) { request in
-                guard var query else { return .findNode(request, isClient: isClient, target: point) }
+                guard var query else { return .findNode(request, isClient: isClient, from: place, target: point) }
                 if point != query.key { query.near = point }
-                return .get(request, isClient: isClient, query)
+                return .get(request, isClient: isClient, from: place, query)
             }
             if !isSent { lookups[index].search.onFailure(peer.id) }
+            if lookups[index].purpose.isForOwner { traffic.add(.lookupRequestsSent) }
         }
     }
 
@@ -242,8 +244,9 @@ extension DHT {
         query.skip = skip
         query.kinds = RecordKind.prefixEntry.mask
         let isClient = configuration.isClientOnly
+        let place = ownPlace
         let page = query
-        let isSent = ask(peer, .page(lookups[index].id), at: now, into: &out) { .get($0, isClient: isClient, page) }
+        let isSent = ask(peer, .page(lookups[index].id), at: now, into: &out) { .get($0, isClient: isClient, from: place, page) }
         if !isSent { lookups[index].pages.pageEnded() }
     }
 

@@ -43,7 +43,8 @@ extension DHT {
                 if case .lookup(let id) = request.purpose { lookupLate(id, at: request.peer.id) }
             case .again:
                 traffic.add(.requestsRepeated)
-                send(request.message, to: request.peer, into: &out)
+                let id = RequestTable.id(of: request.id, transmission: request.transmissions)
+                send(request.message.renamed(id), to: request.peer, into: &out)
             case .over:
                 traffic.add(.requestsTimedOut)
                 noteFailure(of: request.peer.id, at: now.monotonic)
@@ -74,20 +75,20 @@ extension DHT {
         _ message: DHTMessage, from peer: Peer, at now: Now, into out: inout MessageOutbox,
         events: inout EventBuffer<DHTEvent>
     ) {
-        guard let request = requests.take(message.requestID, from: peer.id) else { return refusals.add(.unasked) }
+        guard let (request, roundTrip) = requests.take(message.requestID, from: peer.id, at: now.monotonic) else {
+            return refusals.add(.unasked)
+        }
         traffic.add(.answersReceived)
-        // A repeated request cannot tell which transmission was answered (Karn and Partridge 1987).
-        let roundTrip = request.transmissions == 1 ? now.monotonic - request.sentAt : nil
         var contact = request.peer
         if contact.addresses.first != peer.address { contact.addresses.promote(peer.address) }
         noteLife(of: contact.id, at: now.monotonic)
-        if let roundTrip, let place = message.coordinate { place.isUsable ? learnPlace(place, roundTrip) : () }
+        if let place = message.coordinate { learnPlace(place, roundTrip) }
         hear(contact, coordinate: message.coordinate, roundTrip: roundTrip, at: now, into: &out)
         switch (request.purpose, message) {
         case (.probe, .pong):
             break
         case (.ping(let id), .pong):
-            events.append(.pinged(id, roundTrip: now.monotonic - request.sentAt))
+            events.append(.pinged(id, roundTrip: roundTrip))
         case (.fill(let bucket), .contacts(_, _, let named)):
             take(named, forBucket: bucket, now, &out)
         case (.lookup(let id), .contacts(_, _, let closer)):
@@ -146,11 +147,25 @@ extension DHT {
     mutating func probe(_ peer: TablePeer, _ now: Now, _ out: inout MessageOutbox) {
         guard table.beginTest(of: peer.id) else { return }
         let isClient = configuration.isClientOnly
-        ask(table.contact(of: peer), .probe, at: now, into: &out) { .ping($0, isClient: isClient) }
+        let place = ownPlace
+        ask(table.contact(of: peer), .probe, at: now, into: &out) { .ping($0, isClient: isClient, from: place) }
     }
 }
 
 extension DHTMessage {
+    /// The same request under another id.
+    func renamed(_ id: RequestID) -> DHTMessage {
+        switch self {
+        case .ping(_, let isClient, let place): .ping(id, isClient: isClient, from: place)
+        case .findNode(_, let isClient, let place, let target):
+            .findNode(id, isClient: isClient, from: place, target: target)
+        case .get(_, let isClient, let place, let query): .get(id, isClient: isClient, from: place, query)
+        case .put(_, let isClient, let record): .put(id, isClient: isClient, record)
+        case .offerCopy(_, let isClient, let copy): .offerCopy(id, isClient: isClient, copy)
+        case .pong, .contacts, .values, .putResult: self
+        }
+    }
+
     /// The answerer's own place, where the answer says it.
     var coordinate: Coordinate? {
         switch self {
@@ -161,8 +176,6 @@ extension DHTMessage {
 }
 
 extension Coordinate {
-    /// Whether it says more than where nodes begin.
-    var isUsable: Bool { relativeError < 1.4 }
     /// Whether it is good enough to predict by.
     var isSettled: Bool { relativeError < 0.7 }
 }

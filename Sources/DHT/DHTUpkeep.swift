@@ -139,6 +139,7 @@ extension DHT {
     mutating func tendTable(_ now: Now, _ out: inout MessageOutbox) {
         guard let tick = upkeep.nextTick, tick <= now.monotonic else { return }
         guard joining.isJoined, !table.isEmpty else { return upkeep.schedule(nil) }
+        size.look(at: table)
         let longest = configuration.refreshInterval
         let age = upkeep.checkAge(atMost: longest)
         let empty = table.emptyBucket(from: upkeep.fillTurn, wanted: 2)
@@ -182,7 +183,8 @@ extension DHT {
         guard peers.count > 0 else { return }
         let peer = table.contact(of: table.peer(peers[generator.integer(below: peers.count)]))
         let isClient = configuration.isClientOnly
-        ask(peer, .fill(bucket: bucket), at: now, into: &out) { .findNode($0, isClient: isClient, target: key) }
+        let place = ownPlace
+        ask(peer, .fill(bucket: bucket), at: now, into: &out) { .findNode($0, isClient: isClient, from: place, target: key) }
     }
 
     /// Of the nodes named for a bucket up to three are asked whether they are there: two that seem near in time and one at
@@ -201,9 +203,10 @@ extension DHT {
         var chosen = Array(wanted.prefix(2))
         if wanted.count > 2 { chosen.append(wanted[2 + generator.integer(below: wanted.count - 2)]) }
         let isClient = configuration.isClientOnly
+        let place = ownPlace
         for near in chosen {
             let expected = predictedRoundTrip(to: near.coordinate)
-            ask(near.contact, .probe, expected: expected, at: now, into: &out) { .ping($0, isClient: isClient) }
+            ask(near.contact, .probe, expected: expected, at: now, into: &out) { .ping($0, isClient: isClient, from: place) }
         }
     }
 }

@@ -71,8 +71,10 @@ struct PendingRequest: Sendable {
     }
 }
 
-/// The requests in the air. A request's id names its place in the table beside 52 random bits, so that an answer finds it
-/// at once; it counts only if its sender matches too. Deadlines are a binary heap.
+/// The requests in the air. A request's id names its place in the table, beside 50 random bits, so that an answer finds it
+/// at once; it counts only if its sender matches too. Two bits count the transmissions, so that an answer tells which one
+/// it answers and measures the round trip even then (what Karn and Partridge 1987 had to do without). Deadlines are a
+/// binary heap.
 struct RequestTable: Sendable {
     /// What became of a request whose time has come.
     enum Due { case late, again, over }
@@ -86,6 +88,7 @@ struct RequestTable: Sendable {
 
     private static var placeBits: UInt64 { 12 }
     private static var placeMask: UInt64 { 1 << placeBits - 1 }
+    private static var attemptMask: UInt64 { 3 << placeBits }
 
     private var places: [PendingRequest?] = []
     private var free: [Int] = []
@@ -96,7 +99,7 @@ struct RequestTable: Sendable {
 
     /// A new id for the next request; `random` is drawn for it.
     func nextID(_ random: UInt64) -> RequestID {
-        RequestID(random & ~Self.placeMask | UInt64(free.last ?? places.count))
+        RequestID(random & ~Self.placeMask & ~Self.attemptMask | UInt64(free.last ?? places.count))
     }
 
     /// Adds a request whose id came from `nextID`.
@@ -113,14 +116,24 @@ struct RequestTable: Sendable {
         push(Deadline(at: request.dueAt, id: request.id.number))
     }
 
-    /// Takes out the request that `peer` answers, or nil.
-    mutating func take(_ id: RequestID, from peer: NodeID) -> PendingRequest? {
+    /// The id that transmission number `transmission` of a request carries, from 1.
+    static func id(of request: RequestID, transmission: Int) -> RequestID {
+        RequestID(request.number | UInt64(transmission - 1) << placeBits)
+    }
+
+    /// Takes out the request that `peer` answers, with the time since the transmission that is answered, or nil.
+    mutating func take(
+        _ id: RequestID, from peer: NodeID, at now: MonotonicInstant
+    ) -> (request: PendingRequest, roundTrip: Interval)? {
         let place = Int(id.number & Self.placeMask)
-        guard place < places.count, let request = places[place], request.id == id, request.peer.id == peer else {
-            return nil
-        }
+        let attempt = Int((id.number & Self.attemptMask) >> Self.placeBits)
+        guard place < places.count, let request = places[place],
+            request.id.number == id.number & ~Self.attemptMask, request.peer.id == peer,
+            attempt < request.transmissions
+        else { return nil }
         vacate(place)
-        return request
+        let sentAt = request.sentAt + request.timing.patience * Int64(attempt)
+        return (request, max(.zero, now - sentAt))
     }
 
     /// Puts a request back that is not answered for good: its time still runs.

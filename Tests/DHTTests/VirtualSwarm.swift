@@ -10,6 +10,8 @@ final class VirtualNode {
     var events = EventBuffer<DHTEvent>(capacity: 1)
     /// Everything it has told its owner.
     var log: [DHTEvent] = []
+    /// The same with the time.
+    var timedLog: [(DHTEvent, MonotonicInstant)] = []
     var isAlive = true
     var isConfirmed = true
     /// Where it stands on a line of milliseconds: half the round trip to others is the distance.
@@ -54,6 +56,9 @@ final class VirtualSwarm {
     private var links: [UInt64: UInt64] = [:]
     /// Sees every message as it is sent.
     var tap: (([UInt8]) -> Void)?
+    /// Sees sender, receiver and bytes of every message as it is sent, and as it arrives.
+    var onSend: ((Int, Int, [UInt8]) -> Void)?
+    var onArrival: ((Int, Int, [UInt8]) -> Void)?
     /// Pairs the wire is cut between: a group number per node, all zero when whole.
     var group: [Int] = []
     let suite: CryptoSuite
@@ -209,6 +214,11 @@ final class VirtualSwarm {
         // The sign of the count says that the message came in the first one of a handshake.
         let isFirst = event.count < 0
         let count = Int(event.count.magnitude)
+        if let onArrival {
+            var bytes: [UInt8] = []
+            pool.withBytes(place, count: count) { bytes = $0.copied() }
+            onArrival(Int(event.from), Int(event.to), bytes)
+        }
         if let lie = node.lie {
             var bytes: [UInt8] = []
             pool.withBytes(place, count: count) { bytes = $0.copied() }
@@ -231,7 +241,10 @@ final class VirtualSwarm {
     }
 
     private func carry(_ node: VirtualNode) {
-        while let event = node.events.popFirst() { node.log.append(event) }
+        while let event = node.events.popFirst() {
+            node.log.append(event)
+            node.timedLog.append((event, now.monotonic))
+        }
         guard let from = indexOf[node.contact.id] else { return }
         if let deadline = node.dht.nextDeadline {
             let at = max(deadline.nanoseconds, now.monotonic.nanoseconds)
@@ -253,6 +266,7 @@ final class VirtualSwarm {
             for index in bytes.indices { trace = (trace ^ UInt64(bytes[index])) &* 0x0000_0100_0000_01b3 }
         }
         if let tap { tap(bytes.copied()) }
+        if let onSend { onSend(from, to, bytes.copied()) }
         var delay = oneWay(from, to)
         var isFirst = false
         bytesSent += bytes.count
