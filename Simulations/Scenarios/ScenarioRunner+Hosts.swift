@@ -44,18 +44,8 @@ extension ScenarioRunner {
         let node = simulation.nodes[index]
         guard !node.isUp else { return }
         if identity != .same { hosts.identities[index] = node.life }
-        var configuration = simulation.configuration(of: index, life: hosts.identities[index])
-        if hosts.identities[index] != node.life {
-            // The key is what it was; everything random is new, as in a new process.
-            let generator = simulation.generator(of: index, life: node.life)
-            configuration.entropy = Entropy.seeded(generator.child(1))
-            configuration.generator = generator.child(2)
-        }
-        if let fabric, hosts.roles[index] == nil {
-            let plane = FlowMedia(fabric: fabric, node: index, id: configuration.identity.id)
-            node.media = plane
-            configuration.fingerprint = plane.fingerprint
-        }
+        let keyLife = hosts.identities[index]
+        let configuration = simulation.configuration(of: index, life: node.life, identityOf: keyLife)
         hosts.upSince[index] = now
         hosts.dead.removeAll { $0.id == configuration.identity.id }
         hosts.nodes[configuration.identity.id] = index
@@ -64,7 +54,7 @@ extension ScenarioRunner {
         if let role = hosts.roles[index] {
             simulation.start(node, adversary(role, index, configuration, at: time), seeds: seeds)
         } else {
-            simulation.start(node, SwarmHost(configuration, at: time), seeds: seeds)
+            simulation.start(node, seeds: seeds, identityOf: keyLife)
         }
     }
 

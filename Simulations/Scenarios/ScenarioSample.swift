@@ -69,12 +69,12 @@ extension ScenarioRunner {
 
     /// Adds what every node sends of media now to the books; the busiest over the mean.
     private func addEgress() -> Double? {
-        guard let fabric else { return nil }
+        guard let media else { return nil }
         var sum = 0.0
         var most = 0.0
         var count = 0
         for node in simulation.nodes where node.isUp && node.media != nil {
-            let egress = fabric.egressBitsPerSecond(of: node.index)
+            let egress = media.egressBitsPerSecond(of: node)
             if timeline.isMeasured(now) { egressSums[node.index] += egress }
             sum += egress
             most = max(most, egress)
