@@ -123,7 +123,8 @@ extension DHT {
         events.append(.bootstrapped)
         let pause = upkeep.exchangePause(atMost: configuration.refreshInterval)
         upkeep.nextExchange = now.monotonic + generator.jittered(pause, by: 0.3)
-        upkeep.hasten(to: now.monotonic)
+        // Not now: a join that ends within `advance` would leave a deadline behind it.
+        upkeep.hasten(to: now.monotonic + .milliseconds(10))
     }
 
     /// Tries again when its time has come, or when everybody has been lost.
