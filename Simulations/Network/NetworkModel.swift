@@ -102,6 +102,8 @@ package struct NetworkModel: Sendable {
 
     /// Gives a node's access link other capacities; nil is unbounded. What waits in its queues is forgotten.
     package mutating func setCapacity(of node: Int, uplinkBitsPerSecond: Double?, downlinkBitsPerSecond: Double?) {
+        Self.check(uplinkBitsPerSecond)
+        Self.check(downlinkBitsPerSecond)
         nodes[node].uplink = Uplink(bitsPerSecond: uplinkBitsPerSecond)
         if nodes[node].downlink >= 0 {
             downlinks[Int(nodes[node].downlink)] = Downlink(bitsPerSecond: downlinkBitsPerSecond)
@@ -118,6 +120,7 @@ package struct NetworkModel: Sendable {
     /// Gives the directed path between two nodes a capacity of its own; nil takes it away. False if
     /// `NetworkLimits.pathCapacities` are set already.
     package mutating func setPathCapacity(from: Int, to: Int, bitsPerSecond: Double?) -> Bool {
+        Self.check(bitsPerSecond)
         let key = Self.pathKey(from, to)
         guard bitsPerSecond != nil else {
             pathCapacities[key] = nil
@@ -128,10 +131,19 @@ package struct NetworkModel: Sendable {
         return true
     }
 
+    private static func check(_ bitsPerSecond: Double?) {
+        guard let bitsPerSecond else { return }
+        let isPossible = NetworkLimits.accessBitsPerSecond.contains(bitsPerSecond)
+        precondition(isPossible, "a capacity of \(bitsPerSecond) bit/s")
+    }
+
     // MARK: Faults
 
     /// Schedules a fault, or begins it if its begin has passed. Nil if `NetworkLimits.faults` are pending already.
+    /// `fault.problem` must be nil.
     package mutating func add(_ fault: NetworkFault) -> NetworkFaultID? {
+        let problem = fault.problem
+        precondition(problem == nil, "network fault: \(problem ?? "")")
         if case .capacity(let node, _) = fault.kind, nodes[node].downlink < 0 { addDownlink(node, nil) }
         return faults.add(fault)
     }

@@ -128,4 +128,17 @@ import Testing
         _ = Self.delay(&model, 0, 1, at: 2 * Self.second)
         #expect(model.add(short) != nil, "what has ended makes room")
     }
+
+    @Test(arguments: [
+        NetworkFault(.cloggedNode(1), from: 5, until: 5),
+        NetworkFault(.cloggedPath(from: 0, to: 1), from: 0, until: .max),
+        NetworkFault(.loss(from: .all, to: .all, share: 1.1), from: 0, until: 1),
+        NetworkFault(.loss(from: .all, to: .all, share: .nan), from: 0, until: 1),
+        NetworkFault(.capacity(node: 0, bitsPerSecond: 0), from: 0, until: 1),
+        NetworkFault(.latency(from: .all, to: .all, factor: -1, addedMilliseconds: 0), from: 0, until: 1),
+        NetworkFault(.latency(from: .all, to: .all, factor: 1, addedMilliseconds: .infinity), from: 0, until: 1),
+    ])
+    func impossibleFaultsAreNamed(fault: NetworkFault) {
+        #expect(fault.problem?.contains("not") == true)
+    }
 }
