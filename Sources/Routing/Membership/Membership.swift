@@ -141,6 +141,8 @@ package struct Membership: ~Copyable, PeerMachine {
         guard deadline <= now.monotonic else { return }
         expireMembers(at: now, events: &events)
         runProbes(at: now, into: &out, events: &events)
+        // Our own accusation may be the second one against somebody, which ends an old suspicion at once.
+        expireMembers(at: now, events: &events)
         expireRelayedProbes(at: now, into: &out)
         runSyncs(at: now, into: &out)
         tellDescription(at: now)
