@@ -28,7 +28,7 @@ package final class AmplificationChecker: Checker {
     package func sent(
         _ datagram: Span<UInt8>, from node: SimulatedNode, to destination: NetworkAddress, in simulation: Simulation
     ) {
-        guard destination.port == AddressPlan.swarmPort, datagram.count >= 10, node.isHonest else { return }
+        guard datagram.count >= 10, (0xc1...0xc4).contains(datagram[0]), node.isHonest else { return }
         switch datagram[0] {
         case 0xc1:
             issued[Self.key(node, connection: datagram.loadUInt32(at: 2))] = true

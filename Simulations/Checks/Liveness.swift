@@ -67,7 +67,7 @@ package struct Liveness {
 
     private func judgeViews(_ simulation: Simulation, _ log: ViolationLog) {
         guard simulation.options.hasMembership else { return }
-        let living = simulation.nodes.filter(\.isUp).compactMap { node in node.host.map { (node.index, $0.contact.id) } }
+        let living = honest(simulation).compactMap { node in node.host.map { (node.index, $0.contact.id) } }
         for node in honest(simulation) {
             guard let swarm = node.swarm else { continue }
             let missing = living.filter { $0.1 != swarm.contact.id && !swarm.machine.knowsMember($0.1) }

@@ -25,7 +25,8 @@ package final class NonceChecker: Checker {
         guard node.isHonest else { return }
         // Where it goes, the connection, and who sends: of two nodes with one connection id each has a key of its own.
         let place = destination.low << 16 | UInt64(destination.port)
-        let key = (place &* 0xbf58_476d_1ce4_e5b9)
+        let key =
+            (place &* 0xbf58_476d_1ce4_e5b9)
             ^ (UInt64(datagram.loadUInt32(at: 1)) << 32 | UInt64(node.index)) ^ UInt64(node.life) << 24
         if let last = newest[key], counter <= last {
             violate(

@@ -1,8 +1,10 @@
 import Composition
 import SwarmCore
 
-/// Only a node raises its own version: its description's version never falls, not even over a restart under the same
-/// key, and nobody believes in a version that the node has never had or goes back to an older one.
+/// Only a node raises its own version: within one life its description's version never falls, and nobody believes in a
+/// version that the node has never had, or goes back to an older one of the same life.
+///
+/// Over a restart it may fall, where the wall clock has gone back: others then tell the node, which raises it.
 ///
 /// Views are compared at sweeps, `viewsPerSweep` members at a time in turn.
 package final class VersionChecker: Checker {
@@ -15,13 +17,15 @@ package final class VersionChecker: Checker {
 
     /// The highest version each honest identity has had.
     private var own: [NodeID: UInt64] = [:]
-    private struct View {
-        var life: UInt32
-        var versions: [NodeID: UInt64] = [:]
-    }
+    /// What each node believed last, of its own present life.
     private var views: [View] = []
     private var lastOwn: [(life: UInt32, version: UInt64)] = []
     private var next = 0
+
+    private struct View {
+        var life: UInt32
+        var members: [NodeID: (instance: UInt64, version: UInt64)] = [:]
+    }
 
     package init() {}
 
@@ -29,17 +33,13 @@ package final class VersionChecker: Checker {
         guard let swarm = node.swarm, node.isHonest else { return }
         while lastOwn.count <= node.index { lastOwn.append((.max, 0)) }
         let version = swarm.machine.ownVersion
-        guard lastOwn[node.index] != (node.life, version) else { return }
-        lastOwn[node.index] = (node.life, version)
-        raise(swarm.contact.id, to: version, at: node, in: simulation)
-    }
-
-    /// Apart from `called`, so that a test can show it a node that steps back.
-    package func raise(_ id: NodeID, to version: UInt64, at node: SimulatedNode, in simulation: Simulation) {
-        if let before = own[id], version < before {
-            violate("its own version fell from \(before) to \(version)", at: node, in: simulation)
+        let last = lastOwn[node.index]
+        guard last != (node.life, version) else { return }
+        if last.life == node.life, version < last.version {
+            violate("its own version fell from \(last.version) to \(version)", at: node, in: simulation)
         }
-        own[id] = max(own[id] ?? 0, version)
+        lastOwn[node.index] = (node.life, version)
+        own[swarm.contact.id] = max(own[swarm.contact.id] ?? 0, version)
     }
 
     package func sweep(_ simulation: Simulation) {
@@ -50,22 +50,28 @@ package final class VersionChecker: Checker {
             guard let swarm = node.swarm, node.isHonest else { continue }
             while views.count <= node.index { views.append(View(life: .max)) }
             if views[node.index].life != node.life { views[node.index] = View(life: node.life) }
-            swarm.machine.forEachMember { id, version, _ in
+            swarm.machine.forEachMember { member in
                 budget -= 1
-                see(id, version, from: node, in: simulation)
+                see(member, from: node, in: simulation)
             }
         }
     }
 
-    /// `node` believes that `id` is at `version`.
-    package func see(_ id: NodeID, _ version: UInt64, from node: SimulatedNode, in simulation: Simulation) {
+    /// What `node` believes of a member.
+    package func see(_ member: MemberAudit, from node: SimulatedNode, in simulation: Simulation) {
         while views.count <= node.index { views.append(View(life: node.life)) }
-        if let before = views[node.index].versions[id], version < before {
-            violate("went back from version \(before) to \(version) of \(id.short)", at: node, in: simulation)
+        if let before = views[node.index].members[member.id], before.instance == member.instance,
+            member.version < before.version
+        {
+            violate(
+                "went back from version \(before.version) to \(member.version) of \(member.id.short)", at: node,
+                in: simulation)
         }
-        views[node.index].versions[id] = version
-        if let truth = own[id], version > truth {
-            violate("believes in version \(version) of \(id.short), which is at \(truth)", at: node, in: simulation)
+        views[node.index].members[member.id] = (member.instance, member.version)
+        if let truth = own[member.id], member.version > truth {
+            violate(
+                "believes in version \(member.version) of \(member.id.short), which is at \(truth)", at: node,
+                in: simulation)
         }
     }
 }

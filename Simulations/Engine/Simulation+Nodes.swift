@@ -14,11 +14,18 @@ extension Simulation {
         return node
     }
 
-    /// What an honest node at `index` is made with. `life` names its identity: the same life, the same key.
-    package func configuration(of index: Int, life: UInt32) -> CompositionConfiguration {
+    /// What an honest node at `index` is made with in its life `life`. `identityOf` names the life whose key it has, if
+    /// it is an earlier one: a node that restarts keeps its key, but draws no random number a second time.
+    package func configuration(
+        of index: Int, life: UInt32, identityOf keyLife: UInt32? = nil
+    ) -> CompositionConfiguration {
         let generator = generator(of: index, life: life)
         var entropy = Entropy.seeded(generator.child(1))
-        let identity = Identity(from: &entropy, suite: suite)
+        var identity = Identity(from: &entropy, suite: suite)
+        if let keyLife, keyLife != life {
+            var earlier = Entropy.seeded(self.generator(of: index, life: keyLife).child(1))
+            identity = Identity(from: &earlier, suite: suite)
+        }
         let address = AddressPlan.address(of: index)
         var configuration = CompositionConfiguration(
             identity: identity, secret: secret, entropy: entropy, generator: generator.child(2),
@@ -31,7 +38,7 @@ extension Simulation {
 
     /// Boots an honest node on `node`'s host and lets it join through `seeds`.
     package func start(_ node: SimulatedNode, seeds: [Contact], identityOf life: UInt32? = nil) {
-        let configuration = configuration(of: node.index, life: life ?? node.life)
+        let configuration = configuration(of: node.index, life: node.life, identityOf: life)
         start(node, SwarmHost(configuration, at: node.clock.now(now)), seeds: seeds)
     }
 

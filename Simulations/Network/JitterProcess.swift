@@ -29,7 +29,7 @@ package struct JitterProcess: Sendable {
     @inline(__always)
     package func factor(on link: LinkDraws, at now: UInt64, draw: UInt64) -> Double {
         guard isActive else { return 1 }
-        guard isWandering else { return Self.interpolated(factors, at: normal(draw)) }
+        guard isWandering else { return Self.interpolated(factors, at: normal(LinkDraws.derived(draw, .level))) }
         let number = windows.number(at: now, on: link)
         let first = normal(link.window(number, .level))
         let second = normal(link.window(number &+ 1, .level))

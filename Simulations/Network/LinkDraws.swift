@@ -6,7 +6,7 @@ package struct LinkDraws {
     /// What a draw decides. Draws of different purposes are independent.
     package enum Purpose: UInt64 {
         case burst = 1
-        case level, copy, reordering, flip, faultLoss, site, access, smallMTU
+        case level, rare, faultLoss, access, smallMTU
     }
 
     /// Mixed from seed, sender and receiver; its bits also serve as the link's constants.

@@ -15,7 +15,7 @@ package struct NetworkConfiguration: Sendable, Hashable {
     package var burstMeanMilliseconds = 400.0
     /// Mean time between two bursts, at least 16 times the former.
     package var calmMeanMilliseconds = 20_000.0
-    /// Share of datagrams that arrive twice, the copy up to `reorderingMilliseconds` later.
+    /// Share of datagrams that arrive twice (none of them late or damaged as well), the copy up to `reorderingMilliseconds` later.
     package var duplication = 0.000_5
     /// Share of datagrams delayed by a uniform extra of up to `reorderingMilliseconds`.
     package var reordering = 0.001
@@ -62,6 +62,10 @@ package struct NetworkConfiguration: Sendable, Hashable {
         ]
         for (name, value) in shares where !(0...1).contains(value) {
             return "\(name) is a share between 0 and 1, not \(value)"
+        }
+        guard duplication + reordering + bitFlips <= 1 else {
+            return
+                "duplication, reordering and bitFlips together are \(duplication + reordering + bitFlips), more than 1"
         }
         let ranges: [(String, Double, ClosedRange<Double>)] = [
             ("jitterRatio", jitterRatio, 0...1),

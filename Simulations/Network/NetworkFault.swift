@@ -26,6 +26,27 @@ package struct NetworkFault: Sendable, Hashable {
         self.begin = begin
         self.end = end
     }
+
+    /// The first thing wrong with the fault, in one line; nil if nothing is.
+    package var problem: String? {
+        guard begin < end else { return "a fault ends after it begins, not at \(end) ns after \(begin) ns" }
+        switch kind {
+        case .partition: return nil
+        case .cloggedPath, .cloggedNode:
+            let limit = NetworkLimits.cloggingNanoseconds
+            return end - begin > limit ? "a clogging lasts at most \(limit) ns, not \(end - begin)" : nil
+        case .loss(_, _, let share):
+            return (0...1).contains(share) ? nil : "a share of loss is between 0 and 1, not \(share)"
+        case .capacity(_, let rate):
+            let range = NetworkLimits.accessBitsPerSecond
+            return range.contains(rate)
+                ? nil : "a capacity is between \(range.lowerBound) and \(range.upperBound) bit/s, not \(rate)"
+        case .latency(_, _, let factor, let added):
+            guard (0...1_000).contains(factor) else { return "a latency's factor is between 0 and 1000, not \(factor)" }
+            let limit = NetworkLimits.roundTripMilliseconds
+            return (0...limit).contains(added) ? nil : "an added latency is between 0 and \(limit) ms, not \(added)"
+        }
+    }
 }
 
 /// Names a fault of one model.

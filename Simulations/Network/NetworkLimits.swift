@@ -10,6 +10,8 @@ package enum NetworkLimits {
     package static var faults: Int { 256 }
     /// Datagrams that one clogging holds back: as many as a router's buffer of 15 MB.
     package static var cloggedDatagrams: Int { 10_000 }
+    /// A clogging promises arrival at its end, so the end must be an instant of the run: an hour.
+    package static var cloggingNanoseconds: UInt64 { 3_600_000_000_000 }
     /// Directed paths with a capacity of their own.
     package static var pathCapacities: Int { 65_536 }
     /// The fastest access link in bits per second, and the slowest: a bin of a downlink counts at least one byte and

@@ -4,7 +4,7 @@ import SwarmCore
 package enum Transit: Sendable, Hashable {
     case dropped(NetworkDrop)
     /// Delivered at `at`, always later than the sending; once more at `copyAt`, if the network duplicated it; with bit
-    /// `flippedBit` of its payload inverted (in both copies), if the checksum missed that.
+    /// `flippedBit` of its payload inverted, if the checksum missed that.
     case arrives(at: UInt64, copyAt: UInt64?, flippedBit: Int?)
 }
 
@@ -30,14 +30,13 @@ package enum NetworkDrop: Int, CaseIterable, Sendable {
 /// shift nobody's draws, and memory grows with nodes, never with pairs. State is kept only by queues and faults.
 package struct NetworkModel: Sendable {
     private struct Node: Sendable {
-        let site: Int
-        /// Own part of a round trip, and of one way in nanoseconds.
-        let accessMilliseconds: Double
-        let accessNanoseconds: Double
-        let largestPayload: Int
-        var uplink: Uplink
+        let site: Int32
+        /// Own part of one way.
+        let accessNanoseconds: Float
+        let largestPayload: Int32
         /// Place in `downlinks`, −1 without a bound.
-        var downlink: Int
+        var downlink: Int32
+        var uplink: Uplink
     }
 
     package let configuration: NetworkConfiguration
@@ -47,7 +46,7 @@ package struct NetworkModel: Sendable {
     private let access: [Double]
     private let jitter: JitterProcess
     private let loss: LossProcess
-    private let hasRareEvents: Bool
+    private let rareShare: Double
     private let longestWait: UInt64
     private var nodes: [Node] = []
     private var downlinks: [Downlink] = []
@@ -71,12 +70,12 @@ package struct NetworkModel: Sendable {
         jitter = JitterProcess(
             ratio: configuration.jitterRatio, windowMilliseconds: configuration.jitterWindowMilliseconds)
         loss = LossProcess(configuration)
-        hasRareEvents = configuration.duplication + configuration.reordering + configuration.bitFlips > 0
+        rareShare = configuration.duplication + configuration.reordering + configuration.bitFlips
         longestWait = UInt64(configuration.queueMilliseconds * 1_000_000)
     }
 
     package var nodeCount: Int { nodes.count }
-    package func site(of node: Int) -> Int { nodes[node].site }
+    package func site(of node: Int) -> Int { Int(nodes[node].site) }
 
     // MARK: Nodes
 
@@ -93,8 +92,9 @@ package struct NetworkModel: Sendable {
         let mtu = isSmall ? min(configuration.mtuBytes, configuration.smallMTUBytes) : configuration.mtuBytes
         nodes.append(
             Node(
-                site: place, accessMilliseconds: way, accessNanoseconds: way * 500_000,
-                largestPayload: mtu - NetworkLimits.headerBytes, uplink: Uplink(bitsPerSecond: nil), downlink: -1))
+                site: Int32(place), accessNanoseconds: Float(way * 500_000),
+                largestPayload: Int32(mtu - NetworkLimits.headerBytes), downlink: -1, uplink: Uplink(bitsPerSecond: nil)
+            ))
         setCapacity(
             of: index, uplinkBitsPerSecond: configuration.uplinkBitsPerSecond,
             downlinkBitsPerSecond: configuration.downlinkBitsPerSecond)
@@ -102,18 +102,25 @@ package struct NetworkModel: Sendable {
 
     /// Gives a node's access link other capacities; nil is unbounded. What waits in its queues is forgotten.
     package mutating func setCapacity(of node: Int, uplinkBitsPerSecond: Double?, downlinkBitsPerSecond: Double?) {
+        Self.check(uplinkBitsPerSecond)
+        Self.check(downlinkBitsPerSecond)
         nodes[node].uplink = Uplink(bitsPerSecond: uplinkBitsPerSecond)
         if nodes[node].downlink >= 0 {
-            downlinks[nodes[node].downlink] = Downlink(bitsPerSecond: downlinkBitsPerSecond)
+            downlinks[Int(nodes[node].downlink)] = Downlink(bitsPerSecond: downlinkBitsPerSecond)
         } else if downlinkBitsPerSecond != nil {
-            nodes[node].downlink = downlinks.count
-            downlinks.append(Downlink(bitsPerSecond: downlinkBitsPerSecond))
+            addDownlink(node, downlinkBitsPerSecond)
         }
+    }
+
+    private mutating func addDownlink(_ node: Int, _ bitsPerSecond: Double?) {
+        nodes[node].downlink = Int32(downlinks.count)
+        downlinks.append(Downlink(bitsPerSecond: bitsPerSecond))
     }
 
     /// Gives the directed path between two nodes a capacity of its own; nil takes it away. False if
     /// `NetworkLimits.pathCapacities` are set already.
     package mutating func setPathCapacity(from: Int, to: Int, bitsPerSecond: Double?) -> Bool {
+        Self.check(bitsPerSecond)
         let key = Self.pathKey(from, to)
         guard bitsPerSecond != nil else {
             pathCapacities[key] = nil
@@ -124,14 +131,20 @@ package struct NetworkModel: Sendable {
         return true
     }
 
+    private static func check(_ bitsPerSecond: Double?) {
+        guard let bitsPerSecond else { return }
+        let isPossible = NetworkLimits.accessBitsPerSecond.contains(bitsPerSecond)
+        precondition(isPossible, "a capacity of \(bitsPerSecond) bit/s")
+    }
+
     // MARK: Faults
 
     /// Schedules a fault, or begins it if its begin has passed. Nil if `NetworkLimits.faults` are pending already.
+    /// `fault.problem` must be nil.
     package mutating func add(_ fault: NetworkFault) -> NetworkFaultID? {
-        if case .capacity(let node, _) = fault.kind, nodes[node].downlink < 0 {
-            nodes[node].downlink = downlinks.count
-            downlinks.append(Downlink(bitsPerSecond: nil))
-        }
+        let problem = fault.problem
+        precondition(problem == nil, "network fault: \(problem ?? "")")
+        if case .capacity(let node, _) = fault.kind, nodes[node].downlink < 0 { addDownlink(node, nil) }
         return faults.add(fault)
     }
 
@@ -155,7 +168,9 @@ package struct NetworkModel: Sendable {
 
     @inline(__always)
     private mutating func route(from: Int, to: Int, byteCount: Int, at now: UInt64, ordinal: UInt32) -> Transit {
-        guard byteCount <= min(nodes[from].largestPayload, nodes[to].largestPayload) else { return .dropped(.tooLarge) }
+        guard byteCount <= Int(min(nodes[from].largestPayload, nodes[to].largestPayload)) else {
+            return .dropped(.tooLarge)
+        }
         let effect = faults.mayBeActive(at: now) ? faults.effect(from: from, to: to, at: now) : FaultEffect()
         if let drop = effect.drop { return .dropped(drop) }
         let bytes = byteCount + NetworkLimits.headerBytes
@@ -170,18 +185,21 @@ package struct NetworkModel: Sendable {
             return .dropped(.loss)
         }
 
-        let factor = jitter.factor(on: link, at: now, draw: LinkDraws.derived(draw, .level))
+        let factor = jitter.factor(on: link, at: now, draw: draw)
         let delay = oneWayNanoseconds(from, to) * factor * effect.factor + effect.addedNanoseconds
         var arrival = max(left, effect.holdUntil) + max(NetworkLimits.minimumDelayNanoseconds, UInt64(delay))
-        if nodes[to].downlink >= 0 {
+        let downlink = Int(nodes[to].downlink)
+        if downlink >= 0 {
             guard
-                let received = downlinks[nodes[to].downlink].admit(
+                let received = downlinks[downlink].admit(
                     bytes, arrivingAt: arrival, now: now, longestWait: longestWait, rate: effect.downlinkRate)
             else { return .dropped(.queueFull) }
             arrival = received
         }
-        guard hasRareEvents else { return .arrives(at: arrival, copyAt: nil, flippedBit: nil) }
-        return withRareEvents(arrival, draw, byteCount)
+        // The draw's upper half decided about loss.
+        let rare = LinkDraws.lowerUnit(draw)
+        guard rare < rareShare else { return .arrives(at: arrival, copyAt: nil, flippedBit: nil) }
+        return rareEvent(rare, LinkDraws.derived(draw, .rare), arrival, byteCount)
     }
 
     /// Through the sender's access link and the path's own bound, if it has one.
@@ -207,27 +225,14 @@ package struct NetworkModel: Sendable {
         return admitted
     }
 
-    /// Adds an extra delay, a copy and a flipped bit as the configuration's shares have it.
-    @inline(__always)
-    private func withRareEvents(_ arrival: UInt64, _ draw: UInt64, _ byteCount: Int) -> Transit {
-        let reordering = LinkDraws.derived(draw, .reordering)
-        let copying = LinkDraws.derived(draw, .copy)
-        let extra = configuration.reorderingMilliseconds * 1_000_000
-        var late = arrival
-        if LinkDraws.unit(reordering) < configuration.reordering {
-            late += UInt64(extra * LinkDraws.lowerUnit(reordering))
+    /// One of an extra delay, a copy and a flipped bit, by the place of `rare` in their shares.
+    private func rareEvent(_ rare: Double, _ draw: UInt64, _ arrival: UInt64, _ byteCount: Int) -> Transit {
+        let extra = UInt64(configuration.reorderingMilliseconds * 1_000_000 * LinkDraws.unit(draw))
+        if rare < configuration.reordering { return .arrives(at: arrival + extra, copyAt: nil, flippedBit: nil) }
+        if rare < configuration.reordering + configuration.duplication || byteCount == 0 {
+            return .arrives(at: arrival, copyAt: arrival + extra, flippedBit: nil)
         }
-        var copyAt: UInt64?
-        if LinkDraws.unit(copying) < configuration.duplication {
-            copyAt = late + UInt64(extra * LinkDraws.lowerUnit(copying))
-        }
-        // The product keeps all bits of the draw: 2⁻³² would be too coarse a step for a share of 10⁻⁹.
-        let flipping = LinkDraws.derived(draw, .flip)
-        guard Double(flipping >> 11) * 0x1p-53 < configuration.bitFlips, byteCount > 0 else {
-            return .arrives(at: late, copyAt: copyAt, flippedBit: nil)
-        }
-        let bit = Int(LinkDraws.mix(flipping) % UInt64(byteCount * 8))
-        return .arrives(at: late, copyAt: copyAt, flippedBit: bit)
+        return .arrives(at: arrival, copyAt: nil, flippedBit: Int(draw % UInt64(byteCount * 8)))
     }
 
     // MARK: Truth
@@ -237,9 +242,9 @@ package struct NetworkModel: Sendable {
     package func roundTripMilliseconds(_ a: Int, _ b: Int) -> Double {
         guard a != b else { return 0 }
         let ways =
-            matrix.milliseconds(from: nodes[a].site, to: nodes[b].site)
-            + matrix.milliseconds(from: nodes[b].site, to: nodes[a].site)
-        return ways / 2 + nodes[a].accessMilliseconds + nodes[b].accessMilliseconds
+            matrix.milliseconds(from: site(of: a), to: site(of: b))
+            + matrix.milliseconds(from: site(of: b), to: site(of: a))
+        return ways / 2 + Double(nodes[a].accessNanoseconds + nodes[b].accessNanoseconds) / 500_000
     }
 
     /// Likewise one way, in ms.
@@ -248,8 +253,8 @@ package struct NetworkModel: Sendable {
     @inline(__always)
     private func oneWayNanoseconds(_ from: Int, _ to: Int) -> Double {
         guard from != to else { return 0 }
-        return matrix.milliseconds(from: nodes[from].site, to: nodes[to].site) * 500_000
-            + nodes[from].accessNanoseconds + nodes[to].accessNanoseconds
+        return matrix.milliseconds(from: site(of: from), to: site(of: to)) * 500_000
+            + Double(nodes[from].accessNanoseconds + nodes[to].accessNanoseconds)
     }
 
     private static func pathKey(_ from: Int, _ to: Int) -> UInt64 {

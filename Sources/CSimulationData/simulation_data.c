@@ -16,3 +16,10 @@ static const unsigned char seattle99[] = {
 
 const unsigned char *const simulation_seattle99_bytes = seattle99;
 const size_t simulation_seattle99_byte_count = sizeof seattle99;
+
+static const unsigned char azure_lifetimes[] = {
+#embed "data/azure_vm_lifetime_quantiles_s.csv"
+};
+
+const unsigned char *const simulation_azure_lifetimes_bytes = azure_lifetimes;
+const size_t simulation_azure_lifetimes_byte_count = sizeof azure_lifetimes;

@@ -11,6 +11,8 @@ final class MediaFixture {
     let simulation: Simulation
     let name: StreamName
     private(set) var fabric: FlowFabric?
+    /// All clients are 5 ms away, so that the fidelities can be compared whoever draws how often.
+    private var paths: ClientPaths
     /// Why the last request led to no session.
     private(set) var refusal: MediaClientOutcome?
     /// Nodes that hear nothing from the others and are not heard: a partition for the flow fabric.
@@ -22,8 +24,10 @@ final class MediaFixture {
         options.maxChildren = maxChildren
         let matrix = LatencyMatrix(name: "even", everywhere: 20)
         simulation = Simulation(options, network: NetworkModel(.undisturbed, matrix: matrix, seed: seed))
+        paths = ClientPaths(seed: seed)
+        paths.delay = .milliseconds(5)...Interval.milliseconds(5)
         if fidelity == .flow {
-            fabric = simulation.makeFlowFabric { [unowned self] from, to in
+            fabric = simulation.makeFlowFabric(clients: paths) { [unowned self] from, to in
                 cutOff.contains(from) == cutOff.contains(to)
             }
         }
@@ -36,8 +40,12 @@ final class MediaFixture {
     }
 
     private func boot(_ node: SimulatedNode) {
-        let configuration = simulation.configuration(of: node.index, life: node.life)
-        if let fabric { node.media = FlowMedia(fabric: fabric, node: node.index, id: configuration.identity.id) }
+        if let fabric {
+            let configuration = simulation.configuration(of: node.index, life: node.life)
+            node.media = FlowMedia(fabric: fabric, node: node.index, id: configuration.identity.id)
+        } else {
+            node.media = simulation.makePacketMedia(of: node.index, life: node.life, paths: paths)
+        }
         simulation.start(node, seeds: node.index == 0 ? [] : simulation.nodes[0].host.map { [$0.contact] } ?? [])
     }
 
@@ -61,6 +69,11 @@ final class MediaFixture {
 
     func viewer(_ client: MediaClientID, at node: Int) -> ViewerMeasure? {
         nodes[node].media?.viewers(at: nodes[node].clock.now(simulation.now)).first { $0.client == client }
+    }
+
+    func forgetGaps() {
+        fabric?.forgetGaps()
+        for node in nodes { (node.media as? PacketMedia)?.forgetGaps(at: node.clock.now(simulation.now)) }
     }
 
     /// The nodes between the origin and `node`, ends included, as the node itself shows its route.

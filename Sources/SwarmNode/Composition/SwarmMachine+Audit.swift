@@ -8,6 +8,29 @@ package struct TableAudit: Sendable {
     package let name: StaticString
     package let count: Int
     package let limit: Int
+
+    package init(name: StaticString, count: Int, limit: Int) {
+        self.name = name
+        self.count = count
+        self.limit = limit
+    }
+}
+
+/// A member as a node believes it to be.
+package struct MemberAudit: Sendable {
+    package var id: NodeID
+    /// Another value is another life.
+    package var instance: UInt64
+    package var version: UInt64
+    /// Whether it counts as part of the swarm.
+    package var isPresent: Bool
+
+    package init(id: NodeID, instance: UInt64, version: UInt64, isPresent: Bool) {
+        self.id = id
+        self.instance = instance
+        self.version = version
+        self.isPresent = isPresent
+    }
 }
 
 /// One stream's place in its tree as a node has it.
@@ -85,13 +108,19 @@ extension SwarmMachine {
     /// Whether a call has left something unsaid: a driver would never send it.
     package var hasUnsettledWork: Bool { !messages.isEmpty || refusals[.unsettled] > 0 }
 
+    package var dhtRefusals: Counters<DHTRefusal> { dht.refusals }
+    package var linkRefusals: Counters<LinkRefusal> { links.refusals }
+
     /// The version of this node's own description.
     package var ownVersion: UInt64 { membership.own.version }
 
-    /// Every member in the view with its version, and whether it counts as part of the swarm.
-    package func forEachMember(_ body: (NodeID, _ version: UInt64, _ isPresent: Bool) -> Void) {
+    /// Every member in the view.
+    package func forEachMember(_ body: (MemberAudit) -> Void) {
         for member in membership.members {
-            body(member.id, member.description.version, member.status.isPresent)
+            body(
+                MemberAudit(
+                    id: member.id, instance: member.description.instance, version: member.description.version,
+                    isPresent: member.status.isPresent))
         }
     }
 
