@@ -22,7 +22,7 @@ package struct FaultPlan: Sendable {
         /// The targets' access links have this capacity.
         case capacity(bitsPerSecond: Double)
         /// Every target lives for a session drawn anew each time, then another node takes its place.
-        case churn(sessions: SessionLength, downtime: ClosedRange<Interval>)
+        case churn(sessions: LifetimeDistribution, downtime: ClosedRange<Interval>)
     }
 
     /// How a host that went down comes back.
@@ -44,12 +44,6 @@ package struct FaultPlan: Sendable {
             self.identity = identity
             self.after = after
         }
-    }
-
-    package enum SessionLength: Sendable, Hashable {
-        /// Exponential with this median.
-        case exponential(median: Interval)
-        case fixed(Interval)
     }
 
     /// Among whom the targets are drawn.

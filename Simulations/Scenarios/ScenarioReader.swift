@@ -141,10 +141,16 @@ struct ScenarioTreeReader {
         if scenario.demandsLiveness, !scenario.hasChecks {
             throw top.problem("liveness", "is demanded by the checkers, and 'checks' are off")
         }
+        if scenario.fidelity == .packets, scenario.nodes > Self.mostPacketNodes {
+            throw top.problem("nodes", "is \(scenario.nodes): packet by packet at most \(Self.mostPacketNodes) can be played")
+        }
         if scenario.fidelity != .discovery, !scenario.hasMembership {
             throw top.problem("membership", "can't be off where media is simulated: nobody would find a dead parent")
         }
     }
+
+    /// Each has real media workers with arenas of their own; beyond, `fidelity: flow` is meant.
+    private static var mostPacketNodes: Int { 500 }
 
     private mutating func readJoin() throws(ScenarioError) {
         guard var section = try top.section("join") else { return }

@@ -7,7 +7,10 @@ extension ScenarioRunner {
     func schedule(_ plan: FaultPlan) {
         let draws = generator(Simulation.Purpose.faults, plan.name)
         if case .churn(let sessions, let downtime) = plan.kind {
-            let churn = Churn(plan: plan, sessions: sessions, downtime: downtime, draws: draws)
+            var hasMemory = true
+            if case .exponential = sessions { hasMemory = false }
+            let churn = Churn(
+                plan: plan, sessions: LifetimeSampler(sessions), hasMemory: hasMemory, downtime: downtime, draws: draws)
             simulation.schedule(at: instant(plan.at)) { [unowned self] _ in begin(churn) }
         } else {
             occur(plan, number: 0, at: instant(plan.at), draws)
@@ -111,7 +114,8 @@ extension ScenarioRunner {
 
     struct Churn {
         let plan: FaultPlan
-        let sessions: FaultPlan.SessionLength
+        let sessions: LifetimeSampler
+        let hasMemory: Bool
         let downtime: ClosedRange<Interval>
         let draws: SeededGenerator
     }
@@ -119,11 +123,12 @@ extension ScenarioRunner {
     private func begin(_ churn: Churn) {
         var generator = churn.draws.child(Label.of("targets"))
         for index in targets(of: churn.plan, using: &generator) {
-            // Where in its session a node is met: uniform, which for an exponential law is a draw like any other.
+            // A node is met somewhere in its session. An exponential law has no memory; of others a uniform part is
+            // left, which forgets that long sessions are met more often than short ones.
             var draws = churn.draws.child(UInt64(index))
-            var first = Self.length(churn.sessions, using: &draws)
-            if case .fixed = churn.sessions { first *= draws.unitInterval() }
-            endSession(of: index, churn, number: 0, after: first)
+            var left = Double(churn.sessions.sample(using: &draws).nanoseconds)
+            if churn.hasMemory { left *= draws.unitInterval() }
+            endSession(of: index, churn, number: 0, after: left)
         }
     }
 
@@ -137,18 +142,8 @@ extension ScenarioRunner {
                 churn.downtime.lowerBound
                 + Interval(nanoseconds: Int64(draws.unitInterval() * Double(width.nanoseconds)))
             bringDown(index, saysGoodbye: false, FaultPlan.Return(.fresh, after: down))
-            let next = Double(down.nanoseconds) + Self.length(churn.sessions, using: &draws)
+            let next = Double((down + churn.sessions.sample(using: &draws)).nanoseconds)
             endSession(of: index, churn, number: number + 1, after: next)
-        }
-    }
-
-    /// Nanoseconds.
-    private static func length(_ sessions: FaultPlan.SessionLength, using generator: inout SeededGenerator) -> Double {
-        switch sessions {
-        case .fixed(let length): Double(length.nanoseconds)
-        case .exponential(let median):
-            // ln 2 turns the median into the mean. 1 − u is never 0.
-            -Elementary.logarithm(1 - generator.unitInterval()) * Double(median.nanoseconds) / 0.693_147_180_559_945_3
         }
     }
 }

@@ -44,15 +44,9 @@ extension ScenarioRunner {
         let node = simulation.nodes[index]
         guard !node.isUp else { return }
         if identity != .same { hosts.identities[index] = node.life }
-        var configuration = simulation.configuration(of: index, life: hosts.identities[index])
-        if hosts.identities[index] != node.life {
-            // The key is what it was; everything random is new, as in a new process.
-            let generator = simulation.generator(of: index, life: node.life)
-            configuration.entropy = Entropy.seeded(generator.child(1))
-            configuration.generator = generator.child(2)
-        }
-        if let fabric, hosts.roles[index] == nil {
-            let plane = FlowMedia(fabric: fabric, node: index, id: configuration.identity.id)
+        var configuration = simulation.configuration(
+            of: index, life: node.life, identityOf: hosts.identities[index])
+        if hosts.roles[index] == nil, let plane = makeMedia(of: node, configuration.identity.id) {
             node.media = plane
             configuration.fingerprint = plane.fingerprint
         }
@@ -65,6 +59,19 @@ extension ScenarioRunner {
             simulation.start(node, adversary(role, index, configuration, at: time), seeds: seeds)
         } else {
             simulation.start(node, SwarmHost(configuration, at: time), seeds: seeds)
+        }
+    }
+
+    /// The node's media workers in the scenario's fidelity.
+    private func makeMedia(of node: SimulatedNode, _ id: NodeID) -> (any MediaPlane)? {
+        switch scenario.fidelity {
+        case .discovery: return nil
+        case .packets: return simulation.makePacketMedia(of: node.index, life: node.life)
+        case .flow:
+            guard let fabric else { return nil }
+            let plane = FlowMedia(fabric: fabric, node: node.index, id: id)
+            fabric.setCapacity(scenario.network.uplinkBitsPerSecond, of: node.index)
+            return plane
         }
     }
 
@@ -81,6 +88,7 @@ extension ScenarioRunner {
     func bringDown(_ index: Int, saysGoodbye: Bool, _ back: FaultPlan.Return) {
         let node = simulation.nodes[index]
         guard let host = node.host else { return }
+        noteOrphans(of: index)
         hosts.crashes += 1
         hosts.upSince[index] = nil
         hosts.dead.append(host.contact)

@@ -12,6 +12,8 @@ struct Viewer {
     var isRefused = false
     /// The node died, or the viewer went.
     var isGone = false
+    /// A relay on the way to this viewer went down.
+    var isOrphaned = false
 }
 
 /// Everybody who came to watch.
@@ -61,6 +63,19 @@ extension ScenarioRunner {
                 audience.viewers[index].isGone = true
                 simulation.ask(node, .delete(session: token)) { _ in }
             }
+        }
+    }
+
+    /// Marks those whose way leads over `node`, which is about to go down.
+    func noteOrphans(of node: Int) {
+        guard scenario.fidelity == .packets, timeline.isMeasured(now) else { return }
+        for index in audience.viewers.indices where !audience.viewers[index].isGone {
+            let viewer = audience.viewers[index]
+            let stream = truth.streams[viewer.stream]
+            guard viewer.node != node, stream.node != node,
+                let way = route(of: stream.name, from: stream.node, to: viewer.node), way.contains(node)
+            else { continue }
+            audience.viewers[index].isOrphaned = true
         }
     }
 

@@ -30,6 +30,7 @@ package final class ScenarioRunner {
     /// Counters at the beginning and the end of the measured time.
     /// Each node's media egress, summed over the samples of the measured time.
     var egressSums: [Double]
+    var bytesAtLastSample: [UInt64]
     /// As they were at the end of the measured time.
     var pathFigures: [Figure] = []
     var before: TrafficSample?
@@ -54,12 +55,10 @@ package final class ScenarioRunner {
         namesGiven = Array(repeating: 0, count: scenario.streams.count)
         hosts = HostBook(nodes: scenario.nodes)
         egressSums = Array(repeating: 0, count: scenario.nodes)
+        bytesAtLastSample = Array(repeating: 0, count: scenario.nodes)
         let barriers = barriers
         fabric = scenario.fidelity == .flow ? simulation.makeFlowFabric { barriers.isOpen($0, $1) } : nil
         for _ in 0..<scenario.nodes { simulation.addNode() }
-        if let capacity = scenario.network.uplinkBitsPerSecond {
-            for node in simulation.nodes { fabric?.setCapacity(capacity, of: node.index) }
-        }
         let adversaries = Self.makeReplays(scenario, simulation)
         replays = adversaries
         checks = scenario.hasChecks ? CheckSuite(CheckSuite.standard() + (adversaries.map { [$0] } ?? [])) : nil
@@ -82,7 +81,7 @@ package final class ScenarioRunner {
         scheduleSamples()
         scheduleLoad()
         simulation.schedule(at: timeline.settled) { [unowned self] _ in
-            fabric?.forgetGaps()
+            forgetGaps()
             before = TrafficSample(self)
             replays?.begin(every: .milliseconds(50), until: timeline.measured, in: simulation)
         }
