@@ -56,6 +56,8 @@ package struct FaultPlan: Sendable {
         case publishers
         /// Nodes that feed others and publish nothing.
         case relays
+        /// The same, those first on which most viewers hang.
+        case busiest
     }
 
     package var name: String

@@ -136,6 +136,7 @@ struct ScenarioTreeReader {
         scenario.fidelity = fidelity.flatMap(Scenario.Fidelity.init(rawValue:)) ?? .discovery
         scenario.hasRealCryptography = try top.word("crypto", among: ["real", "counted"]) == "real"
         scenario.hasMembership = try top.flag("membership") ?? true
+        scenario.maxChildren = try top.integer("max-children", in: 0...1000) ?? scenario.maxChildren
         scenario.hasChecks = try top.flag("checks") ?? true
         scenario.demandsLiveness = try top.flag("liveness") ?? false
         if scenario.demandsLiveness, !scenario.hasChecks {
@@ -254,6 +255,7 @@ extension ScenarioTreeReader {
         plan.rate = try section.rate("rate") ?? 0
         plan.stay = try section.interval("stay", from: .milliseconds(1))
         plan.popularity = try section.number("popularity", in: 0...4) ?? 0
+        plan.isApart = try section.flag("apart") ?? false
         try section.finish()
         guard plan.rate > 0 || plan.count > 0 else {
             throw ScenarioError(section.node.place, "the viewers '\(name)' have neither 'count' nor 'rate'")

@@ -104,10 +104,15 @@ extension ScenarioRunner {
         case .publishers:
             let publishers = Set(truth.liveStreams.map(\.node))
             group = up.filter { publishers.contains($0) }
-        case .relays: group = up.filter { isRelay(simulation.nodes[$0]) }
+        case .relays, .busiest: group = up.filter { isRelay(simulation.nodes[$0]) }
         }
         let wanted = Int((plan.share * Double(group.count)).rounded()) + plan.count
-        return Array(group.shuffled(using: &generator).prefix(min(wanted, max(0, up.count - 1))))
+        var order = group.shuffled(using: &generator)
+        if plan.group == .busiest {
+            let hanging = viewersBehindNodes()
+            order = group.sorted { hanging[$0] == hanging[$1] ? $0 < $1 : hanging[$0] > hanging[$1] }
+        }
+        return Array(order.prefix(min(wanted, max(0, up.count - 1))))
     }
 
     // MARK: Churn

@@ -49,6 +49,7 @@ package final class ScenarioRunner {
         var options = SimulationOptions(seed: scenario.seed)
         options.hasRealCryptography = scenario.hasRealCryptography
         options.hasMembership = scenario.hasMembership
+        options.maxChildren = scenario.maxChildren
         simulation = Simulation(
             options, network: NetworkModel(scenario.network, matrix: matrix, seed: scenario.seed))
         ledger = LookupLedger()
