@@ -16,6 +16,8 @@ package final class ScenarioRunner {
     let media: SimulationMedia?
     /// Media as rates, in that fidelity.
     var fabric: FlowFabric? { media?.fabric }
+    /// Where a path lets nothing through at present, for judging answers.
+    let barriers = PathBarriers()
 
     package internal(set) var truth = StreamTruth()
     package internal(set) var ledger: LookupLedger
@@ -48,6 +50,7 @@ package final class ScenarioRunner {
         var options = SimulationOptions(seed: scenario.seed)
         options.hasRealCryptography = scenario.hasRealCryptography
         options.hasMembership = scenario.hasMembership
+        options.maxChildren = scenario.maxChildren
         simulation = Simulation(
             options, network: NetworkModel(scenario.network, matrix: matrix, seed: scenario.seed))
         ledger = LookupLedger()
@@ -151,4 +154,33 @@ struct TrafficSample {
         nodesUp = runner.simulation.nodes.count { $0.isUp }
         answers = runner.simulation.nodes.map { $0.swarm?.machine.dhtTraffic[.answersSent] ?? 0 }
     }
+}
+
+/// Who cannot reach whom, as the partitions of the moment have it.
+final class PathBarriers {
+    struct Barrier {
+        let id: Int
+        let groups: [UInt8]
+        let isOneWay: Bool
+    }
+
+    private var barriers: [Barrier] = []
+    private var nextID = 0
+
+    func isOpen(_ from: Int, _ to: Int) -> Bool {
+        barriers.allSatisfy { barrier in
+            let source = barrier.groups[from]
+            let target = barrier.groups[to]
+            return barrier.isOneWay ? source >= target : source == target
+        }
+    }
+
+    func add(_ groups: [UInt8], isOneWay: Bool) -> Int {
+        nextID += 1
+        barriers.append(Barrier(id: nextID, groups: groups, isOneWay: isOneWay))
+        return nextID
+    }
+
+    func remove(_ id: Int) { barriers.removeAll { $0.id == id } }
+    func removeAll() { barriers = [] }
 }

@@ -92,7 +92,7 @@ extension SwarmMachine {
             TableAudit(name: "remembered records", count: stored.remembered, limit: DHTLimits.rememberedRecords),
             TableAudit(
                 name: "published streams", count: dht.publishedStreams.count, limit: DHTLimits.publishedStreams),
-            TableAudit(name: "members", count: membership.members.count, limit: Limits.members),
+            TableAudit(name: "members", count: membership.presentCount, limit: Limits.members),
             TableAudit(name: "routes", count: routes.streams.count, limit: RoutingLimits.streams),
             TableAudit(name: "media links", count: routes.mediaLinks.count, limit: RoutingLimits.mediaLinks),
             TableAudit(name: "farewells", count: routes.pendingFarewells, limit: RoutingLimits.farewells),
