@@ -17,6 +17,8 @@ package struct DHT: ~Copyable, PeerMachine {
     package private(set) var contact: Contact
     let identity: Identity
     let configuration: DHTConfiguration
+    /// This node's place in latency space, as its answers tell it.
+    package internal(set) var coordinate = Coordinate.origin
     var generator: SeededGenerator
 
     package internal(set) var table: RoutingTable

@@ -139,12 +139,12 @@ extension DHT {
     // MARK: Answers
 
     mutating func lookupAnswered(
-        _ id: LookupID, by peer: Contact, closer: [Contact], records: [HeldRecord], total: Int, _ now: Now,
+        _ id: LookupID, by peer: Contact, closer: [NearContact], records: [HeldRecord], total: Int, _ now: Now,
         _ out: inout MessageOutbox, _ events: inout EventBuffer<DHTEvent>
     ) {
         // The lookup may have ended meanwhile; the answer has still told that the peer lives.
         guard let index = lookups.firstIndex(where: { $0.id == id }) else { return }
-        let hints = closer.map { ClosestLookup.Hint($0, roundTrip: table.entry(of: $0.id)?.roundTrip) }
+        let hints = closer.map { ClosestLookup.Hint($0.contact, roundTrip: table.entry(of: $0.contact.id)?.roundTrip) }
         lookups[index].search.onSuccess(peer.id, closer: hints)
         lookups[index].isDirty = true
         if let query = lookups[index].query {

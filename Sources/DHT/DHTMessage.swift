@@ -25,14 +25,33 @@ package enum PutResult: UInt8, CaseIterable, Sendable {
     case refused = 6
 }
 
-/// A record in an answer, with what is left of its life at the holder.
+/// A record in an answer, with what the holder knows of it.
 package struct HeldRecord: Hashable, Sendable {
     package let record: Record
+    /// What is left of its life at the holder.
     package let remaining: Interval
+    /// For how long the holder has seen the publisher hold this place without a gap; zero for a cached copy.
+    package let age: Interval
+    /// The record came from a reader, not from its publisher: it proves itself, but its holder vouches for nothing.
+    package let isCopy: Bool
 
-    package init(record: Record, remaining: Interval) {
+    package init(record: Record, remaining: Interval, age: Interval = .zero, isCopy: Bool = false) {
         self.record = record
         self.remaining = remaining
+        self.age = age
+        self.isCopy = isCopy
+    }
+}
+
+/// A node named in an answer, with its place in latency space where the answerer knows it: so the asker can predict the
+/// round trip to a node it never met.
+package struct NearContact: Hashable, Sendable {
+    package let contact: Contact
+    package let coordinate: Coordinate?
+
+    package init(_ contact: Contact, coordinate: Coordinate? = nil) {
+        self.contact = contact
+        self.coordinate = coordinate
     }
 }
 
@@ -42,13 +61,20 @@ package enum DHTMessage: Hashable, Sendable {
     case ping(RequestID, isClient: Bool)
     case pong(RequestID)
     case findNode(RequestID, isClient: Bool, target: Bytes32)
-    /// The answer to FIND_NODE: the nearest live nodes known, nearest first.
-    case contacts(RequestID, [Contact])
+    /// The answer to FIND_NODE: the answerer's own coordinate and the nearest live nodes known, nearest first.
+    case contacts(RequestID, from: Coordinate, [NearContact])
     case get(RequestID, isClient: Bool, GetQuery)
-    /// The answer to GET: records of the kinds asked for, how many there are in all, and nearer nodes.
-    case values(RequestID, total: Int, [HeldRecord], closer: [Contact])
+    /// The answer to GET: the answerer's own coordinate, records of the kinds asked for, how many there are in all, and
+    /// nearer nodes.
+    case values(RequestID, from: Coordinate, total: Int, [HeldRecord], closer: [NearContact])
+    /// The sender's own record.
     case put(RequestID, isClient: Bool, Record)
-    case putResult(RequestID, PutResult, incumbent: Incumbent?)
+    /// A PUT of somebody else's record that a lookup has found: to be cached for what is left of its life at most. Only
+    /// `record` and `remaining` travel.
+    case offerCopy(RequestID, isClient: Bool, HeldRecord)
+    /// `age` is for how long the answerer has seen the publisher of the record it holds (the sender's own for `.stored`,
+    /// the incumbent's for `.nameTaken`) hold it without a gap; zero for other results.
+    case putResult(RequestID, PutResult, age: Interval, incumbent: Record?)
 
     /// The type bytes, all in the DHT's range 0x10–0x2f.
     package enum Kind: UInt8, Sendable {
@@ -64,14 +90,14 @@ package enum DHTMessage: Hashable, Sendable {
 
     package var requestID: RequestID {
         switch self {
-        case .ping(let id, _), .pong(let id), .findNode(let id, _, _), .contacts(let id, _), .get(let id, _, _),
-            .values(let id, _, _, _), .put(let id, _, _), .putResult(let id, _, _):
+        case .ping(let id, _), .pong(let id), .findNode(let id, _, _), .contacts(let id, _, _), .get(let id, _, _),
+            .values(let id, _, _, _, _), .put(let id, _, _), .offerCopy(let id, _, _), .putResult(let id, _, _, _):
             id
         }
     }
 }
 
-/// The proof of `nameTaken`: the living record, and for how long this holder has seen its publisher hold the name.
+/// The proof of `nameTaken`: the living record, and for how long its holder has seen its publisher hold the name.
 package struct Incumbent: Hashable, Sendable {
     package let record: Record
     package let age: Interval
@@ -124,15 +150,22 @@ extension DHTMessage {
             guard let target = reader.readBytes32() else { throw .malformed }
             return ParsedMessage(message: .findNode(id, isClient: isClient, target: target))
         case .contacts:
-            return ParsedMessage(message: .contacts(id, try readContacts(&reader, suite)))
+            guard let coordinate = Coordinate(from: &reader) else { throw .malformed }
+            return ParsedMessage(message: .contacts(id, from: coordinate, try readContacts(&reader, suite)))
         case .get:
             return ParsedMessage(message: .get(id, isClient: try readFlags(&reader), try readQuery(&reader)))
         case .values:
             return try readValues(id, &reader, suite)
         case .put:
-            let isClient = try readFlags(&reader)
+            guard let flags = reader.readUInt8() else { throw .malformed }
+            let isClient = flags & Flags.client != 0
             let record = try reader.readRecord(suite).get()
-            return ParsedMessage(message: .put(id, isClient: isClient, record))
+            guard flags & Flags.copy != 0 else {
+                return ParsedMessage(message: .put(id, isClient: isClient, record))
+            }
+            guard let remaining = reader.readUInt32() else { throw .malformed }
+            let copy = HeldRecord(record: record, remaining: .milliseconds(Int64(remaining)), isCopy: true)
+            return ParsedMessage(message: .offerCopy(id, isClient: isClient, copy))
         case .putResult:
             return ParsedMessage(message: try readPutResult(id, &reader, suite))
         }
@@ -140,7 +173,7 @@ extension DHTMessage {
 
     private static func readFlags(_ reader: inout ByteReader) throws(DHTRefusal) -> Bool {
         guard let flags = reader.readUInt8() else { throw .malformed }
-        return flags & 1 != 0
+        return flags & Flags.client != 0
     }
 
     private static func readQuery(_ reader: inout ByteReader) throws(DHTRefusal) -> GetQuery {
@@ -153,13 +186,25 @@ extension DHTMessage {
             skip: Int(min(skip, UInt64(DHTLimits.recordsToSkip))))
     }
 
-    private static func readContacts(_ reader: inout ByteReader, _ suite: CryptoSuite) throws(DHTRefusal) -> [Contact] {
+    private static func readContacts(
+        _ reader: inout ByteReader, _ suite: CryptoSuite
+    ) throws(DHTRefusal) -> [NearContact] {
         guard let count = reader.readVarint() else { throw .malformed }
         guard count <= UInt64(DHTLimits.contactsPerAnswer) else { throw .oversizedAnswer }
-        var contacts: [Contact] = []
+        var contacts: [NearContact] = []
+        contacts.reserveCapacity(Int(count))
         for _ in 0..<count {
-            guard let contact = reader.readContact(suite) else { throw .malformed }
-            contacts.append(contact)
+            guard let contact = reader.readContact(suite), let flags = reader.readUInt8() else { throw .malformed }
+            var coordinate: Coordinate?
+            if flags & Flags.coordinate != 0 {
+                coordinate = Coordinate(from: &reader)
+                guard coordinate != nil else { throw .malformed }
+            }
+            // Whatever a later version says about a node is stepped over.
+            if flags & Flags.extension != 0 {
+                guard reader.readLengthPrefixed(limit: Limits.messageBytes) != nil else { throw .malformed }
+            }
+            contacts.append(NearContact(contact, coordinate: coordinate))
         }
         return contacts
     }
@@ -167,22 +212,29 @@ extension DHTMessage {
     private static func readValues(
         _ id: RequestID, _ reader: inout ByteReader, _ suite: CryptoSuite
     ) throws(DHTRefusal) -> ParsedMessage {
-        guard let total = reader.readVarint(), let count = reader.readVarint() else { throw .malformed }
+        guard let coordinate = Coordinate(from: &reader), let total = reader.readVarint(),
+            let count = reader.readVarint()
+        else { throw .malformed }
         guard count <= UInt64(DHTLimits.recordsPerAnswer) else { throw .oversizedAnswer }
         var records: [HeldRecord] = []
         var skipped: [DHTRefusal] = []
         for _ in 0..<count {
-            guard let remaining = reader.readUInt32() else { throw .malformed }
+            guard let flags = reader.readUInt8(), let remaining = reader.readUInt32(), let age = reader.readUInt32()
+            else { throw .malformed }
             switch reader.readRecord(suite) {
             case .success(let record):
-                records.append(HeldRecord(record: record, remaining: .milliseconds(Int64(remaining))))
+                records.append(
+                    HeldRecord(
+                        record: record, remaining: .milliseconds(Int64(remaining)), age: .milliseconds(Int64(age)),
+                        isCopy: flags & Flags.heldCopy != 0))
             case .failure(.malformed): throw .malformed
             case .failure(let reason): skipped.append(reason)
             }
         }
         let closer = try readContacts(&reader, suite)
         let bounded = Int(min(total, UInt64(DHTLimits.recordsToSkip)))
-        return ParsedMessage(message: .values(id, total: bounded, records, closer: closer), skipped: skipped)
+        return ParsedMessage(
+            message: .values(id, from: coordinate, total: bounded, records, closer: closer), skipped: skipped)
     }
 
     private static func readPutResult(
@@ -190,11 +242,25 @@ extension DHTMessage {
     ) throws(DHTRefusal) -> DHTMessage {
         guard let code = reader.readUInt8() else { throw .malformed }
         let result = PutResult(rawValue: code) ?? .refused
-        guard result == .nameTaken else { return .putResult(id, result, incumbent: nil) }
-        guard let age = reader.readUInt32() else { throw .malformed }
-        let record = try reader.readRecord(suite).get()
-        return .putResult(id, result, incumbent: Incumbent(record: record, age: .milliseconds(Int64(age))))
+        guard let milliseconds = reader.readUInt32() else { throw .malformed }
+        let age = Interval.milliseconds(Int64(milliseconds))
+        guard result == .nameTaken else { return .putResult(id, result, age: age, incumbent: nil) }
+        return .putResult(id, result, age: age, incumbent: try reader.readRecord(suite).get())
     }
+}
+
+/// The bits of the flag bytes. Bits not named here are sent as 0 and ignored.
+enum Flags {
+    /// Requests: the sender cannot be dialled.
+    static var client: UInt8 { 1 }
+    /// PUT: the record is somebody else's, for the cache; its remaining life follows.
+    static var copy: UInt8 { 2 }
+    /// A contact of an answer: its coordinate follows.
+    static var coordinate: UInt8 { 1 }
+    /// A contact of an answer: a length and that many bytes of a later version follow.
+    static var `extension`: UInt8 { 2 }
+    /// A record of an answer: it is a cached copy.
+    static var heldCopy: UInt8 { 1 }
 }
 
 /// The parser's body for a fuzzer: whatever the bytes, it returns.

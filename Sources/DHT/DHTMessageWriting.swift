@@ -15,7 +15,8 @@ extension DHTMessage {
         case .findNode(_, let isClient, let target):
             writer.append(Self.flags(isClient))
             writer.append(target)
-        case .contacts(_, let contacts):
+        case .contacts(_, let coordinate, let contacts):
+            coordinate.write(to: &writer)
             Self.write(contacts, to: &writer)
         case .get(_, let isClient, let query):
             writer.append(Self.flags(isClient))
@@ -23,18 +24,22 @@ extension DHTMessage {
             writer.append(query.kinds.rawValue)
             writer.appendVarint(UInt64(clamping: query.limit))
             writer.appendVarint(UInt64(clamping: query.skip))
-        case .values(_, let total, let records, let closer):
+        case .values(_, let coordinate, let total, let records, let closer):
+            coordinate.write(to: &writer)
             writer.appendVarint(UInt64(clamping: total))
             Self.write(records, keeping: Self.roomFor(closer, in: writer.remaining), to: &writer)
             Self.write(closer, to: &writer)
         case .put(_, let isClient, let record):
             writer.append(Self.flags(isClient))
             writer.append(record)
-        case .putResult(_, let result, let incumbent):
+        case .offerCopy(_, let isClient, let copy):
+            writer.append(Self.flags(isClient) | Flags.copy)
+            writer.append(copy.record)
+            writer.append(UInt32(clamping: copy.remaining.milliseconds))
+        case .putResult(_, let result, let age, let incumbent):
             writer.append(result.rawValue)
-            guard result == .nameTaken, let incumbent else { return }
-            writer.append(UInt32(clamping: incumbent.age.milliseconds))
-            writer.append(incumbent.record)
+            writer.append(UInt32(clamping: age.milliseconds))
+            if result == .nameTaken, let incumbent { writer.append(incumbent) }
         }
     }
 
@@ -46,14 +51,14 @@ extension DHTMessage {
         case .contacts: .contacts
         case .get: .get
         case .values: .values
-        case .put: .put
+        case .put, .offerCopy: .put
         case .putResult: .putResult
         }
     }
 
-    private static func flags(_ isClient: Bool) -> UInt8 { isClient ? 1 : 0 }
+    private static func flags(_ isClient: Bool) -> UInt8 { isClient ? Flags.client : 0 }
 
-    private static func write(_ contacts: [Contact], to writer: inout ByteWriter) {
+    private static func write(_ contacts: [NearContact], to writer: inout ByteWriter) {
         var room = writer.remaining - 1
         var fitting = 0
         for contact in contacts.prefix(DHTLimits.contactsPerAnswer) {
@@ -62,12 +67,16 @@ extension DHTMessage {
             fitting += 1
         }
         writer.appendVarint(UInt64(fitting))
-        for contact in contacts.prefix(fitting) { writer.append(contact) }
+        for near in contacts.prefix(fitting) {
+            writer.append(near.contact)
+            writer.append(near.coordinate == nil ? 0 : Flags.coordinate)
+            near.coordinate?.write(to: &writer)
+        }
     }
 
     /// Room kept for the eight nearest contacts, but no more than half of the message: an answer full of records must
     /// not end a search that has not reached the holders yet.
-    private static func roomFor(_ closer: [Contact], in remaining: Int) -> Int {
+    private static func roomFor(_ closer: [NearContact], in remaining: Int) -> Int {
         min(closer.prefix(8).reduce(0) { $0 + $1.byteCount }, remaining / 2)
     }
 
@@ -76,16 +85,23 @@ extension DHTMessage {
         var room = writer.remaining - 2 - reserve
         var fitting = 0
         for held in records.prefix(DHTLimits.recordsPerAnswer) {
-            room -= 4 + held.record.byteCount
+            room -= 9 + held.record.byteCount
             guard room >= 0 else { break }
             fitting += 1
         }
         writer.appendVarint(UInt64(fitting))
         for held in records.prefix(fitting) {
+            writer.append(held.isCopy ? Flags.heldCopy : 0)
             writer.append(UInt32(clamping: held.remaining.milliseconds))
+            writer.append(UInt32(clamping: held.age.milliseconds))
             writer.append(held.record)
         }
     }
+}
+
+extension NearContact {
+    /// Bytes on the wire: the contact, a flag byte and the coordinate.
+    package var byteCount: Int { contact.byteCount + 1 + (coordinate == nil ? 0 : Coordinate.byteCount) }
 }
 
 extension Contact {

@@ -182,18 +182,17 @@ extension DHT {
     }
 
     mutating func putAnswered(
-        _ number: UInt64, _ result: PutResult, incumbent: Incumbent?, at now: Now,
-        events: inout EventBuffer<DHTEvent>
+        _ number: UInt64, _ answer: PutAnswer, at now: Now, events: inout EventBuffer<DHTEvent>
     ) {
         guard let index = publications.firstIndex(where: { $0.number == number }),
             publications[index].phase == .storing
         else { return }
         publications[index].round.outstanding -= 1
-        switch result {
+        switch answer.result {
         case .stored:
             publications[index].round.stored += 1
         case .nameTaken:
-            if let incumbent { noteRival(incumbent, index, now) }
+            if let record = answer.incumbent { noteRival(Incumbent(record: record, age: answer.age), index, now) }
         case .unconfirmed, .superseded, .full, .notResponsible, .refused:
             break
         }

@@ -49,7 +49,7 @@ extension DHT {
         switch request.purpose {
         case .lookup(let id): lookupFailed(id, at: request.peer.id)
         case .page(let id): pageFailed(id)
-        case .store(let number): putAnswered(number, .refused, incumbent: nil, at: now, events: &events)
+        case .store(let number): putAnswered(number, PutAnswer(.refused), at: now, events: &events)
         case .probe: break
         }
     }
@@ -85,16 +85,20 @@ extension DHT {
             answer(.pong(request), to: peer, into: &out)
         case .findNode(let request, let isClient, let target):
             meet(peer, isClient: isClient, at: now, into: &out)
-            answer(.contacts(request, nearest(to: target, for: peer)), to: peer, into: &out)
+            answer(.contacts(request, from: coordinate, nearest(to: target, for: peer)), to: peer, into: &out)
         case .get(let request, let isClient, let query):
             meet(peer, isClient: isClient, at: now, into: &out)
             let held = store.records(for: query, key: query.key, turn: request.number, at: now.monotonic)
             let closer = nearest(to: query.key, for: peer)
-            answer(.values(request, total: held.total, held.records, closer: closer), to: peer, into: &out)
+            answer(
+                .values(request, from: coordinate, total: held.total, held.records, closer: closer), to: peer,
+                into: &out)
         case .put(let request, let isClient, let record):
             meet(peer, isClient: isClient, at: now, into: &out)
-            let (result, incumbent) = hold(record, from: peer, at: now)
-            answer(.putResult(request, result, incumbent: incumbent), to: peer, into: &out)
+            answer(hold(record, from: peer, at: now).message(request), to: peer, into: &out)
+        case .offerCopy(let request, let isClient, let copy):
+            meet(peer, isClient: isClient, at: now, into: &out)
+            answer(cache(copy, from: peer, at: now).message(request), to: peer, into: &out)
         case .pong, .contacts, .values, .putResult:
             handleAnswer(message, from: peer, at: now, into: &out, events: &events)
         }
@@ -114,16 +118,16 @@ extension DHT {
         switch (request.purpose, message) {
         case (.probe, .pong):
             break
-        case (.lookup(let id), .contacts(_, let closer)):
+        case (.lookup(let id), .contacts(_, _, let closer)):
             lookupAnswered(id, by: contact, closer: closer, records: [], total: 0, now, &out, &events)
-        case (.lookup(let id), .values(_, let total, let records, let closer)):
+        case (.lookup(let id), .values(_, _, let total, let records, let closer)):
             lookupAnswered(id, by: contact, closer: closer, records: records, total: total, now, &out, &events)
-        case (.page(let id), .values(_, let total, let records, _)):
+        case (.page(let id), .values(_, _, let total, let records, _)):
             pageAnswered(id, by: contact, records: records, total: total, now, &out)
-        case (.store(let number), .putResult(_, let result, let incumbent)):
+        case (.store(let number), .putResult(_, let result, let age, let incumbent)):
             // Not answered for good: it is repeated when its time comes, and ends when all repetitions are used up.
             guard result != .unconfirmed else { return requests.add(request) }
-            putAnswered(number, result, incumbent: incumbent, at: now, events: &events)
+            putAnswered(number, PutAnswer(result, age: age, incumbent: incumbent), at: now, events: &events)
         default:
             refusals.add(.malformed)
             fail(request, at: now, events: &events)
@@ -145,48 +149,9 @@ extension DHT {
         send(message, to: contact, into: &out)
     }
 
-    private func nearest(to key: Bytes32, for peer: Peer) -> [Contact] {
+    private func nearest(to key: Bytes32, for peer: Peer) -> [NearContact] {
         let limit = min(configuration.bucketSize, DHTLimits.contactsPerAnswer)
         let entries = table.closest(to: key, limit: limit + 1, trusted: true)
-        return Array(entries.lazy.map(\.contact).filter { $0.id != peer.id }.prefix(limit))
-    }
-
-    /// Decides about somebody's record: the cheap checks first, the signature last.
-    private mutating func hold(_ record: Record, from peer: Peer, at now: Now) -> (PutResult, Incumbent?) {
-        func refuse(_ reason: DHTRefusal, _ result: PutResult) -> (PutResult, Incumbent?) {
-            refusals.add(reason)
-            return (result, nil)
-        }
-        guard peer.isConfirmed else { return refuse(.unconfirmed, .unconfirmed) }
-        guard record.publisher.id == peer.id else { return refuse(.notPublisher, .refused) }
-        let key = record.key
-        let limit = 2 * configuration.bucketSize
-        guard record.isTombstone || table.countNearerThanOwn(to: key, limit: limit) < limit else {
-            return refuse(.notResponsible, .notResponsible)
-        }
-        guard record.isAuthentic(identity.suite) else { return refuse(.badSignature, .refused) }
-        switch store.put(record, key: key, at: now) {
-        case .stored:
-            traffic.add(.recordsStored)
-            return (.stored, nil)
-        case .alreadyHeld:
-            return (.stored, nil)
-        case .nameTaken(let incumbent):
-            refusals.add(.nameTaken)
-            return (.nameTaken, incumbent)
-        case .refused(let reason):
-            return refuse(reason, reason.putResult)
-        }
-    }
-}
-
-extension DHTRefusal {
-    /// How a holder words the refusal to the publisher.
-    fileprivate var putResult: PutResult {
-        switch self {
-        case .superseded: .superseded
-        case .publisherFull, .keyFull, .storeFull: .full
-        default: .refused
-        }
+        return Array(entries.lazy.map(\.contact).filter { $0.id != peer.id }.prefix(limit).map { NearContact($0) })
     }
 }

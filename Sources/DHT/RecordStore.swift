@@ -30,9 +30,10 @@ package struct RecordStore: Sendable {
 
     /// What became of a record.
     package enum Outcome: Hashable, Sendable {
-        case stored
+        /// Held now; for how long its publisher has held the place without a gap, as seen here.
+        case stored(age: Interval)
         /// The same version was held already; its life is not renewed.
-        case alreadyHeld
+        case alreadyHeld(age: Interval)
         case refused(DHTRefusal)
         /// The living record of the name's holder.
         case nameTaken(Incumbent)
@@ -78,7 +79,8 @@ package struct RecordStore: Sendable {
         if let position {
             let old = held[position].record
             guard record.sequence > old.sequence else {
-                return record.sequence == old.sequence && record.body == old.body ? .alreadyHeld : .refused(.superseded)
+                guard record.sequence == old.sequence, record.body == old.body else { return .refused(.superseded) }
+                return .alreadyHeld(age: now.monotonic - held[position].heldSince)
             }
         }
         if let incumbent = Self.incumbent(against: record, in: held, at: now.monotonic) { return .nameTaken(incumbent) }
@@ -95,7 +97,7 @@ package struct RecordStore: Sendable {
         }
         count(newcomer, 1)
         agenda.schedule(key, at: newcomer.deadline)
-        return .stored
+        return .stored(age: now.monotonic - newcomer.heldSince)
     }
 
     /// Ends the lives of everything `publisher` has stored here: membership has found it dead. Its sequences stay, so
@@ -166,7 +168,8 @@ package struct RecordStore: Sendable {
         let entries = living(.prefixEntry)
         found += entries.dropFirst(query.skip)
         let records = found.prefix(query.limit).map { slot in
-            HeldRecord(record: slot.record, remaining: max(.zero, slot.diesAt - now))
+            HeldRecord(
+                record: slot.record, remaining: max(.zero, slot.diesAt - now), age: now - slot.heldSince)
         }
         return (records, entries.count)
     }

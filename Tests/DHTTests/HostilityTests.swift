@@ -71,7 +71,7 @@ import Testing
         swarm.deliver([0x16] + [UInt8](repeating: 0, count: 9) + [0x44, 0x00], from: peer, to: node)
         #expect(node.dht.refusals[.malformed] == 2 && node.dht.refusals[.unknownType] == 1)
         swarm.deliver(.pong(RequestID(1)), from: peer, to: node)
-        swarm.deliver(.contacts(RequestID(1), [peer.contact]), from: peer, to: node)
+        swarm.deliver(.contacts(RequestID(1), from: .origin, [NearContact(peer.contact)]), from: peer, to: node)
         #expect(node.dht.refusals[.unasked] == 2)
         swarm.deliver(.ping(RequestID(1), isClient: false), from: node, to: node)
         #expect(node.dht.refusals[.fromSelf] == 1)
@@ -120,7 +120,7 @@ import Testing
         let wall: UInt64 = 1_800_000_000_000
         func values(_ records: [Record]) -> (RequestID, GetQuery) -> DHTMessage {
             let held = records.map { HeldRecord(record: $0, remaining: .seconds(30)) }
-            return { id, _ in .values(id, total: 0, held, closer: []) }
+            return { id, _ in .values(id, from: .origin, total: 0, held, closer: []) }
         }
         let good = publisher.record(.streamOrigin, "demo", sequence: wall)
         #expect(try lie(values([good])).1?.origin == publisher.id)
@@ -138,7 +138,7 @@ import Testing
         let gone = publisher.record(.streamOrigin, "demo", sequence: wall + 5, isTombstone: true)
         (node, answer) = try lie(values([gone, good]))
         #expect(answer?.isNotFound == true)
-        (node, answer) = try lie { id, _ in .putResult(id, .stored, incumbent: nil) }
+        (node, answer) = try lie { id, _ in .putResult(id, .stored, age: .zero, incumbent: nil) }
         #expect(answer?.isNotFound == true && node.dht.refusals[.malformed] == 1)
     }
 
@@ -155,9 +155,9 @@ import Testing
         // The liar answers the search, then the PUT.
         func answerRequests(_ bytes: Span<UInt8>) {
             switch try? DHTMessage.parse(bytes, suite: .real).message {
-            case .findNode(let id, _, _): answers.append(.contacts(id, []))
+            case .findNode(let id, _, _): answers.append(.contacts(id, from: .origin, []))
             case .put(let id, _, _):
-                answers.append(.putResult(id, .nameTaken, incumbent: Incumbent(record: unproved, age: .seconds(900))))
+                answers.append(.putResult(id, .nameTaken, age: .seconds(900), incumbent: unproved))
             default: break
             }
         }

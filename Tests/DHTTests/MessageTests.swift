@@ -8,26 +8,34 @@ import Testing
 
     private func samplesOfAll(_ samples: inout Samples) -> [DHTMessage] {
         let id = RequestID(samples.generator.next())
-        var contacts: [Contact] = []
+        var contacts: [NearContact] = []
         for index in 0..<9 as Range<UInt32> {
             var addresses = AddressList(NetworkAddress(ipv4: 0x0102_0300 + index, port: UInt16(7000 + index)))
             if index % 3 == 0 { addresses.append(NetworkAddress(high: 0x2001_0db8_0000_0000, low: 5, port: 9)) }
-            contacts.append(CryptoSuite.real.contact(PublicKey(samples.bytes32()), addresses))
+            let contact = CryptoSuite.real.contact(PublicKey(samples.bytes32()), addresses)
+            contacts.append(NearContact(contact, coordinate: index % 2 == 0 ? samples.coordinate() : nil))
         }
         let origin = identity.record(.streamOrigin, "live/alice", sequence: 1_800_000_000_000, epoch: 77)
         let entry = identity.record(.prefixEntry, "live/alice", sequence: 1_800_000_000_000, depth: 1)
         let grave = identity.record(.streamOrigin, "x", sequence: 3, isTombstone: true)
-        let held = [origin, entry, grave].map { HeldRecord(record: $0, remaining: .milliseconds(1234)) }
+        let held = [origin, entry, grave].map {
+            HeldRecord(record: $0, remaining: .milliseconds(1234), age: .seconds(77), isCopy: $0.kind == .prefixEntry)
+        }
+        let copy = HeldRecord(record: origin, remaining: .milliseconds(4321), isCopy: true)
+        let place = samples.coordinate()
         let node = identity.record(.nodeAddresses, "", sequence: 9)
         return [
             .ping(id, isClient: false), .ping(id, isClient: true), .pong(id),
             .findNode(id, isClient: false, target: samples.bytes32()),
-            .contacts(id, []), .contacts(id, contacts),
+            .contacts(id, from: place, []), .contacts(id, from: .origin, contacts),
             .get(id, isClient: true, GetQuery(key: origin.key, kinds: .location, limit: 5, skip: 300)),
-            .values(id, total: 0, [], closer: []), .values(id, total: 900, held, closer: contacts),
-            .put(id, isClient: false, origin), .put(id, isClient: false, node), .putResult(id, .stored, incumbent: nil),
-            .putResult(id, .nameTaken, incumbent: Incumbent(record: origin, age: .seconds(9))),
-            .putResult(id, .refused, incumbent: nil),
+            .values(id, from: .origin, total: 0, [], closer: []),
+            .values(id, from: place, total: 900, held, closer: contacts),
+            .put(id, isClient: false, origin), .put(id, isClient: false, node),
+            .offerCopy(id, isClient: false, copy), .offerCopy(id, isClient: true, copy),
+            .putResult(id, .stored, age: .seconds(12), incumbent: nil),
+            .putResult(id, .nameTaken, age: .seconds(9), incumbent: origin),
+            .putResult(id, .refused, age: .zero, incumbent: nil),
         ]
     }
 
@@ -108,13 +116,30 @@ import Testing
         let id = [UInt8](repeating: 7, count: 8)
         #expect(reason([]) == .malformed)
         #expect(reason([0x2f] + id) == .unknownType)
-        #expect(reason([0x13] + id + [21]) == .oversizedAnswer)
-        #expect(reason([0x13] + id + [0x40, 1]) == .malformed)
-        #expect(reason([0x15] + id + [0, 17]) == .oversizedAnswer)
+        let place = [UInt8](repeating: 0, count: 16) + [0, 1, 0, 9]
+        #expect(reason([0x13] + id + place + [21]) == .oversizedAnswer)
+        #expect(reason([0x13] + id + place + [0x40, 1]) == .malformed)
+        #expect(reason([0x15] + id + place + [0, 17]) == .oversizedAnswer)
+        // No node stands at height zero.
+        #expect(reason([0x13] + id + [UInt8](repeating: 0, count: 20) + [0]) == .malformed)
         #expect(reason([0x16] + id + [0] + [0x7f, 0xff]) == .malformed)
         var put = encode(.put(RequestID(1), isClient: false, identity.record(.streamOrigin, "demo", sequence: 1)))
         put[11] = 0x77
         #expect(reason(put) == .unknownKind)
+    }
+
+    /// What a later version says about a contact is stepped over; flags it does not know are ignored.
+    @Test func contactsMayGrow() throws {
+        var samples = Samples(seed: 9)
+        let contact = CryptoSuite.real.contact(
+            PublicKey(samples.bytes32()), AddressList(NetworkAddress(ipv4: 0x0102_0304, port: 5)))
+        let plain = encode(.contacts(RequestID(1), from: .origin, [NearContact(contact)]))
+        #expect(plain.last == 0)
+        for flags in [0x02, 0xf2] as [UInt8] {
+            let grown = plain.dropLast() + [flags, 3, 7, 7, 7]
+            let parsed = try DHTMessage.parse(Array(grown).span, suite: .real)
+            #expect(parsed.message == .contacts(RequestID(1), from: .origin, [NearContact(contact)]))
+        }
     }
 
     @Test func theLongestMessagesFit() throws {
@@ -132,18 +157,29 @@ import Testing
         statement.epoch = .max
         let record = Record(statement, by: identity)
         let held = HeldRecord(record: record, remaining: .seconds(45))
-        let contacts = (0..<20).map { _ in CryptoSuite.real.contact(PublicKey(samples.bytes32()), addresses) }
+        func contacts(_ addresses: AddressList) -> [NearContact] {
+            (0..<20).map { _ in
+                let contact = CryptoSuite.real.contact(PublicKey(samples.bytes32()), addresses)
+                return NearContact(contact, coordinate: samples.coordinate())
+            }
+        }
+        let long = contacts(addresses)
         let values = try DHTMessage.parse(
-            encode(.values(RequestID(1), total: 9, Array(repeating: held, count: 16), closer: contacts)).span,
+            encode(.values(RequestID(1), from: .origin, total: 9, Array(repeating: held, count: 16), closer: long))
+                .span,
             suite: .real)
-        guard case .values(_, 9, let records, let closer) = values.message else {
+        guard case .values(_, .origin, 9, let records, let closer) = values.message else {
             Issue.record("wrong message")
             return
         }
-        #expect(records == [held] && closer.count == 6)
-        let answer = try DHTMessage.parse(encode(.contacts(RequestID(1), contacts)).span, suite: .real)
-        #expect(answer.message == .contacts(RequestID(1), Array(contacts.prefix(10))))
-        let proof = DHTMessage.putResult(RequestID(1), .nameTaken, incumbent: Incumbent(record: record, age: .zero))
+        #expect(records == [held] && closer.count == 5)
+        // Four IPv6 addresses each are rare; one IPv4 address each is the rule.
+        let answer = try DHTMessage.parse(encode(.contacts(RequestID(1), from: .origin, long)).span, suite: .real)
+        #expect(answer.message == .contacts(RequestID(1), from: .origin, Array(long.prefix(8))))
+        let short = contacts(AddressList(NetworkAddress(ipv4: 0x0102_0304, port: 5)))
+        let usual = try DHTMessage.parse(encode(.contacts(RequestID(1), from: .origin, short)).span, suite: .real)
+        #expect(usual.message == .contacts(RequestID(1), from: .origin, Array(short.prefix(18))))
+        let proof = DHTMessage.putResult(RequestID(1), .nameTaken, age: .seconds(1), incumbent: record)
         #expect(try DHTMessage.parse(encode(proof).span, suite: .real).message == proof)
     }
 

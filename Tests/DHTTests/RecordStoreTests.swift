@@ -3,6 +3,11 @@ import SwarmCore
 import SwarmCrypto
 import Testing
 
+extension RecordStore.Outcome {
+    var isStored: Bool { if case .stored = self { true } else { false } }
+    var isAlreadyHeld: Bool { if case .alreadyHeld = self { true } else { false } }
+}
+
 @Suite struct RecordStoreTests {
     private let wall = clock(0).wallMilliseconds
 
@@ -23,18 +28,18 @@ import Testing
         let publisher = samples.identity()
         var store = RecordStore(own: NodeID(.zero))
         let first = publisher.record(.streamOrigin, "demo", sequence: wall)
-        #expect(put(first, &store, at: clock(0)) == .stored)
-        #expect(put(first, &store, at: clock(40_000)) == .alreadyHeld)
+        #expect(put(first, &store, at: clock(0)).isStored)
+        #expect(put(first, &store, at: clock(40_000)).isAlreadyHeld)
         store.sweep(clock(44_999).monotonic)
         #expect(living(store, "demo", at: clock(44_999)).count == 1)
         #expect(living(store, "demo", at: clock(45_000)).isEmpty)
         store.sweep(clock(45_000).monotonic)
         #expect(store.expired == 1 && store.counts.living == 0 && store.counts.remembered == 1)
         // The dead record is remembered, so its copy is not taken for news.
-        #expect(put(first, &store, at: clock(50_000)) == .alreadyHeld)
+        #expect(put(first, &store, at: clock(50_000)).isAlreadyHeld)
         #expect(living(store, "demo", at: clock(50_000)).isEmpty)
         let second = publisher.record(.streamOrigin, "demo", sequence: wall + 50_000)
-        #expect(put(second, &store, at: clock(50_000)) == .stored)
+        #expect(put(second, &store, at: clock(50_000)).isStored)
         #expect(put(first, &store, at: clock(50_001)) == .refused(.superseded))
         #expect(living(store, "demo", at: clock(94_999)) == [second])
         // By the time everything is forgotten, the clock check refuses what was.
@@ -48,7 +53,7 @@ import Testing
         var samples = Samples(seed: 2)
         var store = RecordStore(own: NodeID(.zero))
         let long = samples.identity().record(.streamOrigin, "long", sequence: wall, lifetime: .seconds(86_400))
-        #expect(put(long, &store, at: clock(0)) == .stored)
+        #expect(put(long, &store, at: clock(0)).isStored)
         #expect(living(store, "long", at: clock(59_999)).count == 1)
         #expect(living(store, "long", at: clock(60_000)).isEmpty)
         let short = samples.identity().record(.streamOrigin, "short", sequence: wall, lifetime: .milliseconds(10))
@@ -64,7 +69,8 @@ import Testing
         var store = RecordStore(own: NodeID(.zero))
         let record = samples.identity().record(
             .streamOrigin, "demo", sequence: (clock(0) + .milliseconds(offset)).wallMilliseconds)
-        #expect(put(record, &store, at: clock(0)) == (isAccepted ? .stored : .refused(.clockSkew)))
+        let outcome = put(record, &store, at: clock(0))
+        #expect(isAccepted ? outcome.isStored : outcome == .refused(.clockSkew))
     }
 
     @Test func tombstonesEndAStreamAndOutliveItsCopies() {
@@ -73,8 +79,8 @@ import Testing
         var store = RecordStore(own: NodeID(.zero))
         let born = publisher.record(.streamOrigin, "demo", sequence: wall)
         let gone = publisher.record(.streamOrigin, "demo", sequence: wall + 1, isTombstone: true)
-        #expect(put(born, &store, at: clock(0)) == .stored)
-        #expect(put(gone, &store, at: clock(1)) == .stored)
+        #expect(put(born, &store, at: clock(0)).isStored)
+        #expect(put(gone, &store, at: clock(1)).isStored)
         #expect(living(store, "demo", at: clock(2)).isEmpty)
         let query = GetQuery(key: born.key, kinds: .location)
         let told = store.records(for: query, key: query.key, turn: 0, at: clock(2).monotonic).records
@@ -85,7 +91,7 @@ import Testing
         }
         // Somebody else may have the name at once.
         let successor = samples.identity().record(.streamOrigin, "demo", sequence: wall + 2)
-        #expect(put(successor, &store, at: clock(3)) == .stored)
+        #expect(put(successor, &store, at: clock(3)).isStored)
     }
 
     @Test func theIncumbentKeepsTheName() {
@@ -95,13 +101,13 @@ import Testing
         let lease = first.record(.streamOrigin, "demo", sequence: wall)
         _ = put(lease, &store, at: clock(0))
         let renewal = first.record(.streamOrigin, "demo", sequence: wall + 15_000)
-        #expect(put(renewal, &store, at: clock(15_000)) == .stored)
+        #expect(put(renewal, &store, at: clock(15_000)).isStored)
         let claim = second.record(.streamOrigin, "demo", sequence: wall + 20_000)
         let proof = Incumbent(record: renewal, age: .seconds(20))
         #expect(put(claim, &store, at: clock(20_000)) == .nameTaken(proof))
         #expect(
             put(claim, &store, at: clock(59_999)) == .nameTaken(Incumbent(record: renewal, age: .milliseconds(59_999))))
-        #expect(put(claim, &store, at: clock(60_000)) == .stored)
+        #expect(put(claim, &store, at: clock(60_000)).isStored)
     }
 
     @Test func everyTableIsBounded() {
@@ -112,11 +118,11 @@ import Testing
         for index in 0..<(DHTLimits.recordsPerPublisher + 1) {
             outcomes.append(put(greedy.record(.streamOrigin, "s/\(index)", sequence: wall), &store, at: clock(0)))
         }
-        #expect(outcomes.dropLast().allSatisfy { $0 == .stored })
+        #expect(outcomes.dropLast().allSatisfy { $0.isStored })
         #expect(outcomes.last == .refused(.publisherFull))
         // A stranger is not kept out by that.
         let stranger = samples.identity()
-        #expect(put(stranger.record(.streamOrigin, "other", sequence: wall), &store, at: clock(0)) == .stored)
+        #expect(put(stranger.record(.streamOrigin, "other", sequence: wall), &store, at: clock(0)).isStored)
 
         // Two publishers at the most the prefix takes.
         var full = RecordStore(own: NodeID(.zero))
@@ -172,11 +178,11 @@ import Testing
         var store = RecordStore(own: NodeID(.zero))
         for index in 0..<50 as Range<UInt64> {
             let ghost = samples.identity().record(.streamOrigin, "demo", sequence: wall + index, isTombstone: true)
-            #expect(put(ghost, &store, at: clock(Int64(index))) == .stored)
+            #expect(put(ghost, &store, at: clock(Int64(index))).isStored)
         }
         #expect(store.counts.remembered == DHTLimits.originsPerKey)
         let living = samples.identity().record(.streamOrigin, "demo", sequence: wall)
-        #expect(put(living, &store, at: clock(60)) == .stored)
+        #expect(put(living, &store, at: clock(60)).isStored)
     }
 
     /// Random traffic against a plain model that never forgets.
@@ -199,7 +205,7 @@ import Testing
             let outcome = put(record, &store, at: clock(time))
             let line = "\(who) \(name)"
             let isNewer = model[line].map { sequence > $0.sequence } ?? true
-            #expect((outcome == .stored) == isNewer)
+            #expect(outcome.isStored == isNewer)
             if isNewer {
                 model[line] = Line(
                     sequence: sequence, endsAt: time + min(lifetime, 60_000), isTombstone: isTombstone)

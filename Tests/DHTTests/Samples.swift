@@ -19,6 +19,16 @@ struct Samples {
         return Contact(id: NodeID(bytes32()), key: PublicKey(bytes32()), addresses: AddressList(address))
     }
 
+    /// Somewhere in latency space.
+    mutating func coordinate() -> Coordinate {
+        var coordinate = Coordinate.origin
+        for _ in 0..<4 {
+            coordinate.update(
+                roundTripMilliseconds: 10 + generator.unitInterval() * 200, to: .origin, using: &generator)
+        }
+        return coordinate
+    }
+
     mutating func identity(_ suite: CryptoSuite = .counted()) -> Identity { Identity(seed: bytes32(), suite: suite) }
 
     mutating func bytes(_ count: Int) -> [UInt8] {

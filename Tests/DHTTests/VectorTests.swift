@@ -54,9 +54,11 @@ import Testing
             hex(encode(.get(id, isClient: false, query)))
                 == "14010203040506070800529ce6ad20a6cd1b298eb9b65d99ce69a08304ae9b34c4feee291e84488f88e8061000")
         #expect(
-            hex(encode(.contacts(id, [record.publisher])))
-                == "1301020304050607080103a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b80204c0000201"
-                + "1e6c0620010db80000000000000000000000011e6c")
-        #expect(hex(encode(.putResult(id, .stored, incumbent: nil))) == "17010203040506070800")
+            hex(encode(.contacts(id, from: .origin, [NearContact(record.publisher, coordinate: .origin)])))
+                == "13010203040506070800000000000000000000000000000000000105dc"
+                + "0103a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b80204c00002011e6c0620010db8000000"
+                + "0000000000000000011e6c0100000000000000000000000000000000000105dc")
+        let age = Interval.seconds(30)
+        #expect(hex(encode(.putResult(id, .stored, age: age, incumbent: nil))) == "1701020304050607080000007530")
     }
 }
