@@ -33,6 +33,7 @@ package struct DHT: ~Copyable, PeerMachine {
     var publications: [Publication] = []
     /// Where recent lookups found the holders of a key, newest last.
     var located: [LocatedKey] = []
+    var addressBook = AddressBook()
     var joining = Joining()
     private var lastNumber: UInt64 = 0
 
@@ -58,6 +59,7 @@ package struct DHT: ~Copyable, PeerMachine {
         guard contact != self.contact else { return }
         self.contact = contact
         for index in publications.indices { publications[index].hasten(to: now.monotonic) }
+        addressBook.expire()
         drive(now, &out, &events)
     }
 
@@ -88,12 +90,13 @@ package struct DHT: ~Copyable, PeerMachine {
     // MARK: Streams
 
     /// Makes this node the origin of `stream` until `unpublish`: signed, stored at the nearest nodes, refreshed. Ends in
-    /// `.published` or `.nameTaken`. False where this node publishes too many streams already.
+    /// `.published` or `.nameTaken`. A name that is bound to a key needs the `delegation` of that key to this node. False
+    /// where this node publishes too many streams already, or the delegation is missing or no good (counted).
     package mutating func publish(
-        _ stream: StreamName, epoch: UInt64, at now: Now, into out: inout MessageOutbox,
-        events: inout EventBuffer<DHTEvent>
+        _ stream: StreamName, epoch: UInt64, delegation: Delegation? = nil, at now: Now,
+        into out: inout MessageOutbox, events: inout EventBuffer<DHTEvent>
     ) -> Bool {
-        guard startPublishing(stream, epoch: epoch, at: now) else { return false }
+        guard startPublishing(stream, epoch: epoch, delegation: delegation, at: now) else { return false }
         drive(now, &out, &events)
         return true
     }
@@ -174,6 +177,7 @@ package struct DHT: ~Copyable, PeerMachine {
         expireLookups(now.monotonic)
         continueJoining(now, &events)
         wakePublications(now.monotonic)
+        publishAddresses(now, &out)
         drive(now, &out, &events)
         refreshBuckets(now)
         drive(now, &out, &events)
@@ -184,6 +188,7 @@ package struct DHT: ~Copyable, PeerMachine {
         for lookup in lookups { earliest = Deadline.earlier(earliest, lookup.nextDeadline) }
         for publication in publications { earliest = Deadline.earlier(earliest, publication.nextDeadline) }
         earliest = Deadline.earlier(earliest, table.nextRefresh(age: configuration.refreshInterval))
+        earliest = Deadline.earlier(earliest, addressBook.nextDeadline)
         if joining.hasLostEverybody(table) { earliest = .zero }
         return Deadline.earlier(earliest, joining.nextDeadline)
     }

@@ -50,7 +50,7 @@ extension DHT {
         case .lookup(let id): lookupFailed(id, at: request.peer.id)
         case .page(let id): pageFailed(id)
         case .store(let number): putAnswered(number, PutAnswer(.refused), at: now, events: &events)
-        case .probe: break
+        case .probe, .offer, .addresses: break
         }
     }
 
@@ -128,6 +128,11 @@ extension DHT {
             // Not answered for good: it is repeated when its time comes, and ends when all repetitions are used up.
             guard result != .unconfirmed else { return requests.add(request) }
             putAnswered(number, PutAnswer(result, age: age, incumbent: incumbent), at: now, events: &events)
+        case (.offer, .putResult(_, let result, _, _)):
+            if result == .unconfirmed { requests.add(request) }
+        case (.addresses(let sequence), .putResult(_, let result, _, _)):
+            guard result != .unconfirmed else { return requests.add(request) }
+            if result == .stored { addressBook.noteHolder(peer.id, of: sequence) }
         default:
             refusals.add(.malformed)
             fail(request, at: now, events: &events)

@@ -11,6 +11,10 @@ struct PendingRequest: Sendable {
         case store(publication: UInt64)
         /// Whether an old contact is still there.
         case probe
+        /// A copy for a cache; nothing depends on the answer.
+        case offer
+        /// This node's own addresses, for a neighbour to keep.
+        case addresses(sequence: UInt64)
     }
 
     let id: RequestID

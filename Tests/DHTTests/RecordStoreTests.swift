@@ -36,7 +36,7 @@ extension RecordStore.Outcome {
         store.sweep(clock(45_000).monotonic)
         #expect(store.expired == 1 && store.counts.living == 0 && store.counts.remembered == 1)
         // The dead record is remembered, so its copy is not taken for news.
-        #expect(put(first, &store, at: clock(50_000)).isAlreadyHeld)
+        #expect(put(first, &store, at: clock(50_000)) == .refused(.superseded))
         #expect(living(store, "demo", at: clock(50_000)).isEmpty)
         let second = publisher.record(.streamOrigin, "demo", sequence: wall + 50_000)
         #expect(put(second, &store, at: clock(50_000)).isStored)
