@@ -9,28 +9,28 @@ import SwarmCore
 /// farther id must be older by 2 s to stay, and the one with the nearer id gives way only to a lease that is older by 3 s:
 /// as long as two views differ by less than half a second no pair loses both, and the pair between the limits, which
 /// keeps both, is decided for the nearer id after three rounds.
-enum NameClaim {
+package enum NameClaim {
     /// What the farther id must be ahead by.
-    static var lead: Interval { .seconds(2) }
+    package static var lead: Interval { .seconds(2) }
     /// What the nearer id gives way to.
-    static var deficit: Interval { .seconds(3) }
+    package static var deficit: Interval { .seconds(3) }
     /// Where readers draw the line: between the two.
-    static var readersLead: Interval { .milliseconds(2500) }
+    package static var readersLead: Interval { .milliseconds(2500) }
     /// Rounds after which a pair between the limits is decided for the nearer id.
-    static var roundsToDecide: Int { 3 }
+    package static var roundsToDecide: Int { 3 }
     /// Rounds after which the claim with fewer holders gives way, whatever else is said: where the two publishers have
     /// met different holders.
-    static var roundsToCount: Int { 6 }
+    package static var roundsToCount: Int { 6 }
 
     /// One age from those that several holders state: the highest but for the top quarter, which may lie; the others see
     /// less than the truth where they are young themselves.
-    static func observedAge(_ ages: [Interval]) -> Interval {
+    package static func observedAge(_ ages: [Interval]) -> Interval {
         guard !ages.isEmpty else { return .zero }
         return ages.sorted()[ages.count - 1 - ages.count / 4]
     }
 
     /// Whether the holder of an age gives way to a rival.
-    static func givesWay(
+    package static func givesWay(
         own: (id: NodeID, age: Interval), to rival: (id: NodeID, age: Interval), key: Bytes32, round: Int
     ) -> Bool {
         guard own.id.distance(to: key) > rival.id.distance(to: key) else { return rival.age > own.age + deficit }
@@ -40,7 +40,7 @@ enum NameClaim {
     }
 
     /// The index of the claim that a reader who sees several believes; nil for none.
-    static func preferred(_ claims: [(id: NodeID, age: Interval)], key: Bytes32) -> Int? {
+    package static func preferred(_ claims: [(id: NodeID, age: Interval)], key: Bytes32) -> Int? {
         guard let oldest = claims.map(\.age).max() else { return nil }
         return claims.indices.filter { claims[$0].age + readersLead >= oldest }
             .min { claims[$0].id.distance(to: key) < claims[$1].id.distance(to: key) }
