@@ -11,6 +11,8 @@ package struct DHTConfiguration: Sendable {
     package var parallelism = 3
     /// The same for lookups that somebody waits for.
     package var hurriedParallelism = 6
+    /// The same once they have come to the holders' region: nearly all that is left is asked at once.
+    package var wideParallelism = 16
     /// Disjoint paths of a lookup that claims absence or names holders, at most 8.
     package var disjointPaths = 4
     /// How long a record lives after a holder received it.

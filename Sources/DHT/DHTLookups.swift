@@ -48,6 +48,8 @@ extension DHT {
         parameters.region = region
         parameters.parallelism =
             purpose.isForOwner ? configuration.hurriedParallelism : configuration.parallelism
+        parameters.wideParallelism =
+            purpose.isForOwner ? configuration.wideParallelism : configuration.hurriedParallelism
         parameters.paths = configuration.disjointPaths
         parameters.waitsForLatePeers = purpose.isForOwner
         if let typical = table.typicalRoundTrip() { parameters.typicalRoundTrip = typical }
