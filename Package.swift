@@ -12,7 +12,8 @@ let house: [SwiftSetting] = [
 ]
 
 /// `MAFALDA_CORE=1 swift build` leaves out whatever needs HTTP, and with it nine tenths of the dependencies: the
-/// protocol modules, the simulator and their tests build in a fraction of the time.
+/// protocol modules, the simulator and their tests build in a fraction of the time. `simulate` is then a program of its
+/// own, made of the same files as `mafalda simulate`.
 let isCoreOnly = Context.environment["MAFALDA_CORE"] == "1"
 
 func module(
@@ -72,6 +73,15 @@ let core: [Target] = [
         ["Simulations", "Composition", "DHT", "Routing", "MediaRelay", "SwarmCrypto", "SwarmCore"]),
 ]
 
+let coreCommand: [Target] = [
+    .executableTarget(
+        name: "simulate",
+        dependencies: [
+            "Simulations", "SwarmCore", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        ],
+        path: "Sources/mafalda", sources: ["Simulate", "SimulateCore"], swiftSettings: house)
+]
+
 let node: [Target] = [
     module(
         "SwarmNode",
@@ -99,7 +109,7 @@ let node: [Target] = [
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
             .product(name: "AsyncHTTPClient", package: "async-http-client"),
         ],
-        path: "Sources/mafalda", swiftSettings: house),
+        path: "Sources/mafalda", exclude: ["SimulateCore"], swiftSettings: house),
     tests(
         "SwarmNodeTests",
         [
@@ -108,10 +118,12 @@ let node: [Target] = [
         ]),
 ]
 
-let yaml: [Package.Dependency] = [.package(url: "https://github.com/jpsim/Yams", exact: "6.2.2")]
+let always: [Package.Dependency] = [
+    .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+]
 
 let services: [Package.Dependency] = [
-    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
     .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
     .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
     .package(url: "https://github.com/apple/swift-nio-ssl", exact: "2.37.6"),
@@ -124,6 +136,6 @@ let services: [Package.Dependency] = [
 let package = Package(
     name: "mafalda-swarm",
     products: isCoreOnly ? [] : [.executable(name: "mafalda", targets: ["mafalda"])],
-    dependencies: isCoreOnly ? yaml : yaml + services,
-    targets: isCoreOnly ? core : core + node
+    dependencies: isCoreOnly ? always : always + services,
+    targets: isCoreOnly ? core + coreCommand : core + node
 )

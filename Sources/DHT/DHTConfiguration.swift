@@ -37,8 +37,10 @@ package struct DHTConfiguration: Sendable {
 
     package var siblings: Int { siblingFactor * bucketSize }
 
-    /// The longest lifetime a holder grants, and the shortest it accepts.
+    /// The longest lifetime a holder grants to records of streams, and the shortest it accepts.
     package static var longestLifetime: Interval { .seconds(60) }
+    /// The longest for a node's own addresses: three times the 40 minutes between two rounds.
+    package static var longestAddressLifetime: Interval { .seconds(7200) }
     package static var shortestLifetime: Interval { .seconds(1) }
     /// How far a signer's wall clock may be from the reader's.
     package static var clockTolerance: Interval { .seconds(300) }

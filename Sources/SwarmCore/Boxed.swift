@@ -2,19 +2,23 @@
 ///
 /// For a large noncopyable value that is optional: optional chaining moves the value out and back around each call, and
 /// through a box it moves one word.
+@usableFromInline
 @safe package struct Boxed<Value: ~Copyable>: ~Copyable {
-    private let pointer: UnsafeMutablePointer<Value>
+    @usableFromInline let pointer: UnsafeMutablePointer<Value>
 
+    @inlinable
     package init(_ value: consuming Value) {
         unsafe pointer = UnsafeMutablePointer<Value>.allocate(capacity: 1)
         unsafe pointer.initialize(to: value)
     }
 
+    @inlinable
     deinit {
         unsafe pointer.deinitialize(count: 1)
         unsafe pointer.deallocate()
     }
 
+    @inlinable
     package var value: Value {
         unsafeAddress { unsafe UnsafePointer(pointer) }
         unsafeMutableAddress { unsafe pointer }

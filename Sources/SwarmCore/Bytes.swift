@@ -1,47 +1,51 @@
 /// Big-endian loads from borrowed bytes. Callers check the length first; an index outside traps.
 extension Span<UInt8> {
+    @inlinable
     package func loadUInt16(at index: Int) -> UInt16 {
-        UInt16(self[index]) << 8 | UInt16(self[index + 1])
+        UInt16(bigEndian: unsafe bytes.unsafeLoadUnaligned(fromByteOffset: index, as: UInt16.self))
     }
+    @inlinable
     package func loadUInt32(at index: Int) -> UInt32 {
-        UInt32(loadUInt16(at: index)) << 16 | UInt32(loadUInt16(at: index + 2))
+        UInt32(bigEndian: unsafe bytes.unsafeLoadUnaligned(fromByteOffset: index, as: UInt32.self))
     }
+    @inlinable
     package func loadUInt64(at index: Int) -> UInt64 {
-        UInt64(loadUInt32(at: index)) << 32 | UInt64(loadUInt32(at: index + 4))
+        UInt64(bigEndian: unsafe bytes.unsafeLoadUnaligned(fromByteOffset: index, as: UInt64.self))
     }
     /// Equal length and content. Not for secrets.
+    @inlinable
     package func elementsEqual(_ other: Span<UInt8>) -> Bool {
         guard count == other.count else { return false }
         for index in indices where self[index] != other[index] { return false }
         return true
     }
     /// A copy, for tables and tests; not for the packet path.
-    package func copied() -> [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(count)
-        for index in indices { bytes.append(self[index]) }
-        return bytes
-    }
+    @inlinable
+    package func copied() -> [UInt8] { unsafe withUnsafeBufferPointer { unsafe Array($0) } }
 }
 
 /// Big-endian stores into borrowed bytes; an index outside traps.
 extension MutableSpan<UInt8> {
     @_lifetime(self: copy self)
+    @inlinable
     package mutating func store(_ value: UInt16, at index: Int) {
-        self[index] = UInt8(truncatingIfNeeded: value >> 8)
-        self[index + 1] = UInt8(truncatingIfNeeded: value)
+        var raw = unsafe mutableBytes
+        raw.storeBytes(of: value.bigEndian, toByteOffset: index, as: UInt16.self)
     }
     @_lifetime(self: copy self)
+    @inlinable
     package mutating func store(_ value: UInt32, at index: Int) {
-        store(UInt16(truncatingIfNeeded: value >> 16), at: index)
-        store(UInt16(truncatingIfNeeded: value), at: index + 2)
+        var raw = unsafe mutableBytes
+        raw.storeBytes(of: value.bigEndian, toByteOffset: index, as: UInt32.self)
     }
     @_lifetime(self: copy self)
+    @inlinable
     package mutating func store(_ value: UInt64, at index: Int) {
-        store(UInt32(truncatingIfNeeded: value >> 32), at: index)
-        store(UInt32(truncatingIfNeeded: value), at: index + 4)
+        var raw = unsafe mutableBytes
+        raw.storeBytes(of: value.bigEndian, toByteOffset: index, as: UInt64.self)
     }
     @_lifetime(self: copy self)
+    @inlinable
     package mutating func store(_ value: Bytes32, at index: Int) {
         store(value.word0, at: index)
         store(value.word1, at: index + 8)
@@ -50,6 +54,7 @@ extension MutableSpan<UInt8> {
     }
     /// Copies `source` to `index`.
     @_lifetime(self: copy self)
+    @inlinable
     package mutating func copy(_ source: Span<UInt8>, to index: Int) {
         precondition(index >= 0 && index + source.count <= count, "\(source.count) bytes at \(index) of \(count)")
         guard source.count > 0 else { return }

@@ -29,26 +29,31 @@ package protocol PeerMachine: ~Copyable {
 }
 
 /// The sender of a control message, as the link layer knows it.
+@usableFromInline
 package struct Peer: Sendable, Hashable {
     /// Key and id are proved; `addresses` holds what the link layer has seen work, possibly nothing else.
-    package var contact: Contact
+    @usableFromInline package var contact: Contact
     /// Where this message came from.
-    package var address: NetworkAddress
+    @usableFromInline package var address: NetworkAddress
     /// False for a request inside a first handshake message: it may be a replay from a spoofed address, so it may be
     /// answered, but must leave no state behind that a stranger could grow.
-    package var isConfirmed: Bool
+    @usableFromInline package var isConfirmed: Bool
 
+    @inlinable
     package init(contact: Contact, address: NetworkAddress, isConfirmed: Bool) {
         self.contact = contact
         self.address = address
         self.isConfirmed = isConfirmed
     }
 
+    @inlinable
     package var id: NodeID { contact.id }
 }
 
 /// Arithmetic on optional deadlines, where nil means never.
+@usableFromInline
 package enum Deadline {
+    @inlinable
     package static func earlier(_ a: MonotonicInstant?, _ b: MonotonicInstant?) -> MonotonicInstant? {
         guard let a else { return b }
         guard let b else { return a }

@@ -1,5 +1,8 @@
 /// Messages of the control machines (DHT, routing) on their way to a peer's link: like `Outbox`, but addressed to nodes
 /// rather than sockets. The composition drains it after every call and hands each message to the link layer.
+///
+/// It holds memory for what it holds; emptied, it keeps room for one message (`Limits.messageBytes`) and two entries,
+/// because most calls say one thing and a simulation has ten thousand of these.
 package struct MessageOutbox: ~Copyable, Sendable {
     package struct Entry: Sendable {
         package let destination: Contact
@@ -11,13 +14,16 @@ package struct MessageOutbox: ~Copyable, Sendable {
 
     private var arena: ByteArena
     private var entries: [Entry] = []
+    private let byteCapacity: Int
     private let entryCapacity: Int
     private var used = 0
     package private(set) var dropped: UInt64 = 0
     package private(set) var oversized: UInt64 = 0
 
     package init(byteCapacity: Int = 256 * 1024, messageCapacity: Int = 512) {
-        arena = ByteArena(capacity: byteCapacity)
+        precondition(byteCapacity > 0 && messageCapacity > 0, "outbox of \(byteCapacity) bytes")
+        arena = ByteArena(capacity: 0)
+        self.byteCapacity = byteCapacity
         entryCapacity = messageCapacity
     }
 
@@ -30,9 +36,13 @@ package struct MessageOutbox: ~Copyable, Sendable {
         to destination: Contact, isIdempotent: Bool = false, capacity: Int = Limits.messageBytes,
         _ body: (inout ByteWriter) -> Void
     ) -> Bool {
-        guard entries.count < entryCapacity, capacity <= arena.capacity - used else {
+        guard entries.count < entryCapacity, capacity <= byteCapacity - used else {
             dropped += 1
             return false
+        }
+        if capacity > arena.capacity - used {
+            let wanted = max(used + capacity, 2 * arena.capacity, Self.retainedBytes)
+            arena.resize(to: min(wanted, byteCapacity), keeping: used)
         }
         let start = used
         var writer = ByteWriter(arena.mutableBytes(in: start..<(start + capacity)))
@@ -54,7 +64,11 @@ package struct MessageOutbox: ~Copyable, Sendable {
     package func bytes(of index: Int) -> Span<UInt8> { arena.bytes(in: entries[index].range) }
 
     package mutating func removeAll() {
-        entries.removeAll(keepingCapacity: true)
+        entries.removeAll(keepingCapacity: entries.capacity <= Self.retainedEntries)
+        if arena.capacity > Self.retainedBytes { arena.resize(to: Self.retainedBytes, keeping: 0) }
         used = 0
     }
+
+    private static var retainedBytes: Int { Limits.messageBytes }
+    private static var retainedEntries: Int { 2 }
 }

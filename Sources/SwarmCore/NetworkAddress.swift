@@ -1,10 +1,12 @@
 /// An IPv4 or IPv6 address with a UDP port. IPv4 is held in its mapped form (RFC 4291 §2.5.5.2), so that one
 /// comparison serves both families and an address learnt on a dual-stack socket equals the one learnt on an IPv4 one.
+@usableFromInline
 package struct NetworkAddress: Hashable, Comparable, Sendable, CustomStringConvertible {
-    package var high: UInt64
-    package var low: UInt64
-    package var port: UInt16
+    @usableFromInline package var high: UInt64
+    @usableFromInline package var low: UInt64
+    @usableFromInline package var port: UInt16
 
+    @inlinable
     package init(high: UInt64, low: UInt64, port: UInt16) {
         self.high = high
         self.low = low
@@ -12,35 +14,47 @@ package struct NetworkAddress: Hashable, Comparable, Sendable, CustomStringConve
     }
 
     /// `ipv4` most significant byte first: 127.0.0.1 is 0x7f000001.
+    @inlinable
     package init(ipv4: UInt32, port: UInt16) {
         self.init(high: 0, low: 0x0000_ffff_0000_0000 | UInt64(ipv4), port: port)
     }
 
+    @inlinable
     package static var unspecified: NetworkAddress { NetworkAddress(high: 0, low: 0, port: 0) }
+    @inlinable
     package static func loopback(port: UInt16) -> NetworkAddress {
         NetworkAddress(ipv4: 0x7f00_0001, port: port)
     }
 
+    @inlinable
     package var isIPv4: Bool { high == 0 && low >> 32 == 0xffff }
+    @inlinable
     package var ipv4: UInt32 { UInt32(truncatingIfNeeded: low) }
+    @inlinable
     package var isUnspecified: Bool {
         (high == 0 && low == 0) || (isIPv4 && ipv4 == 0)
     }
+    @inlinable
     package var isLoopback: Bool { isIPv4 ? ipv4 >> 24 == 127 : (high == 0 && low == 1) }
     /// RFC 1918, RFC 6598, link-local (RFC 3927, RFC 4291) and unique local (RFC 4193) addresses.
+    @inlinable
     package var isPrivate: Bool {
         guard isIPv4 else { return high >> 57 == 0x7e || high >> 54 == 0x3fa }
         return ipv4 >> 24 == 10 || ipv4 >> 20 == 0xac1 || ipv4 >> 16 == 0xc0a8 || ipv4 >> 22 == 0x191
             || ipv4 >> 16 == 0xa9fe
     }
     /// The /24 (IPv4) or /48 (IPv6) the address lies in: the unit of per-subnet limits.
+    @inlinable
     package var subnet: UInt64 { isIPv4 ? low >> 8 : high >> 16 }
 
+    @inlinable
     package func withPort(_ port: UInt16) -> NetworkAddress {
         NetworkAddress(high: high, low: low, port: port)
     }
+    @inlinable
     package func hasSameHost(as other: NetworkAddress) -> Bool { high == other.high && low == other.low }
 
+    @inlinable
     package static func < (a: NetworkAddress, b: NetworkAddress) -> Bool {
         if a.high != b.high { return a.high < b.high }
         if a.low != b.low { return a.low < b.low }
@@ -57,7 +71,7 @@ package struct NetworkAddress: Hashable, Comparable, Sendable, CustomStringConve
     }
 
     /// `127.0.0.1:7788` or `[::1]:7788`.
-    package var description: String { isIPv4 ? "\(host):\(port)" : "[\(host)]:\(port)" }
+    @usableFromInline package var description: String { isIPv4 ? "\(host):\(port)" : "[\(host)]:\(port)" }
 
     /// Parses `description`'s form. Host names are not addresses: nil.
     package init?(text: String) {

@@ -39,7 +39,7 @@ struct MembersCommand: AsyncParsableCommand {
 
 struct StreamsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "streams", abstract: "List the streams the node knows.")
+        commandName: "streams", abstract: "List the swarm's streams.")
 
     private struct Answer: Decodable {
         struct Stream: Decodable {
@@ -55,7 +55,7 @@ struct StreamsCommand: AsyncParsableCommand {
         var streams: [Stream]
     }
 
-    @Option(help: ArgumentHelp("Only names under this one.", valueName: "name")) var prefix: String?
+    @Argument(help: ArgumentHelp("Only names at and under this one; any node knows them all.")) var prefix: String?
     @OptionGroup var api: APIOptions
     @Flag(help: "Print the API's answer as it is.") var json = false
 
@@ -86,6 +86,8 @@ struct RouteCommand: AsyncParsableCommand {
             var addedDelayMs: Double?
         }
         var hops: [Hop]
+        var carried: Bool
+        var carriers: [String]
     }
 
     @Argument(help: "The stream's name.") var stream: String
@@ -101,13 +103,19 @@ struct RouteCommand: AsyncParsableCommand {
         let data = try await client.get("/api/v1/routes/" + stream)
         if json { return Output.write(data) }
         var table = Table(["HOP", "NODE", "RTT", "LOSS", "ADDED DELAY"])
-        for (index, hop) in try client.decode(Answer.self, from: data).hops.enumerated() {
+        let answer = try client.decode(Answer.self, from: data)
+        for (index, hop) in answer.hops.enumerated() {
             table.add([
                 index == 0 ? "origin" : "\(index)", Output.short(hop.node), Output.milliseconds(hop.rttMs),
                 Output.percent(hop.lossRatio), Output.milliseconds(hop.addedDelayMs),
             ])
         }
         print(table.text, terminator: "")
+        guard !answer.carried else { return }
+        let others =
+            answer.carriers.isEmpty
+            ? "" : "; others that have it: " + answer.carriers.map(Output.short).joined(separator: " ")
+        print("not carried at this node\(others)")
     }
 }
 

@@ -103,9 +103,10 @@ class Node:
         return [stream["name"] for stream in self.get("/api/v1/streams?prefix=")["streams"]]
 
     def route(self, stream):
-        """Node ids from the origin to this node, or None where there is no route."""
+        """Node ids from the origin to this node, or None where the stream does not come here."""
         status, _, text = self.request("GET", f"/api/v1/routes/{stream}")
-        return [hop["node"] for hop in json.loads(text)["hops"]] if status == 200 else None
+        answer = json.loads(text)
+        return [hop["node"] for hop in answer["hops"]] if status == 200 and answer["carried"] else None
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))

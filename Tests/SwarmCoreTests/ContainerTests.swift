@@ -12,6 +12,14 @@ private struct Element: ~Copyable {
     let token: Token?
 }
 
+extension Array {
+    /// Removes the element at `index`; the last one takes its place.
+    fileprivate mutating func swapRemove(at index: Int) -> Element {
+        swapAt(index, count - 1)
+        return removeLast()
+    }
+}
+
 private func removeValue(_ id: SlotID, from slab: inout Slab<Element>) -> Int? {
     guard let element = slab.remove(id) else { return nil }
     return element.value
@@ -48,6 +56,105 @@ private func removeValue(_ id: SlotID, from slab: inout Slab<Element>) -> Int? {
             #expect(ends == 1)
         }
         #expect(ends == 8)
+    }
+
+    /// Chunks of several sizes, the last one cut short by the capacity; a random life against a dictionary of values.
+    @Test(arguments: [1, 2, 63, 64, 65, 300, 1000])
+    func aSlabBehavesLikeADictionary(capacity: Int) {
+        var slab = Slab<Element>(capacity: capacity)
+        var model: [SlotID: Int] = [:]
+        var ids: [SlotID] = []
+        var generator = SeededGenerator(seed: UInt64(capacity))
+        for step in 0..<6 * capacity {
+            if generator.integer(below: 5) < 3 || ids.isEmpty {
+                let isFull = slab.isFull
+                let id = slab.insert(Element(value: step, token: nil))
+                #expect((id == nil) == isFull && isFull == (model.count == capacity))
+                guard let id else { continue }
+                #expect(model[id] == nil, "a handle is never given twice")
+                model[id] = step
+                ids.append(id)
+            } else {
+                let id = ids.swapRemove(at: generator.integer(below: ids.count))
+                let removed = removeValue(id, from: &slab)
+                #expect(removed == model[id])
+                model[id] = nil
+                let isThere = slab.contains(id)
+                #expect(!isThere)
+            }
+            let count = slab.count
+            #expect(count == model.count)
+        }
+        var walked = 0
+        for index in 0..<slab.slotCount {
+            guard let id = slab.id(at: index) else { continue }
+            let value = slab[id].value
+            #expect(value == model[id])
+            walked += 1
+        }
+        #expect(walked == model.count)
+    }
+
+    @Test func handlesMadeByHandFindNoFreeSlot() throws {
+        var slab = Slab<Element>(capacity: 4)
+        let empty = slab.contains(SlotID(index: 0, generation: 0))
+        let inserted = slab.insert(Element(value: 1, token: nil))
+        let id = try #require(inserted)
+        _ = removeValue(id, from: &slab)
+        for generation in 0..<5 as Range<UInt32> {
+            let found = slab.contains(SlotID(index: id.index, generation: generation))
+            #expect(!found && !empty)
+        }
+    }
+
+    @Test func elementsStayWhereTheyAre() throws {
+        var slab = Slab<Int>(capacity: 100_000)
+        let inserted = slab.insert(-1)
+        let first = try #require(inserted)
+        let before = unsafe withUnsafePointer(to: &slab[first]) { UInt(bitPattern: $0) }
+        for value in 0..<90_000 { _ = slab.insert(value) }
+        let after = unsafe withUnsafePointer(to: &slab[first]) { UInt(bitPattern: $0) }
+        #expect(before == after)
+    }
+
+    @Test func anOutboxGrowsWithoutLosingWhatItHolds() {
+        var outbox = Outbox(byteCapacity: 100_000, datagramCapacity: 200)
+        for number in 0..<90 {
+            let bytes = [UInt8](repeating: UInt8(number), count: 1000 + number)
+            let isKept = outbox.append(to: .loopback(port: UInt16(number)), copying: bytes.span)
+            #expect(isKept)
+        }
+        for number in 0..<90 {
+            let (bytes, destination) = (outbox.bytes(of: number).copied(), outbox.destination(of: number))
+            #expect(bytes == [UInt8](repeating: UInt8(number), count: 1000 + number))
+            #expect(destination.port == UInt16(number))
+        }
+        let (dropped, free) = (outbox.dropped, outbox.freeBytes)
+        #expect(dropped == 0 && free == 100_000 - 90 * 1000 - 89 * 90 / 2)
+    }
+
+    @Test func aMessageOutboxGrowsAndShrinksWithoutLosingWhatItHolds() {
+        var outbox = MessageOutbox(byteCapacity: 10_000, messageCapacity: 20)
+        let contact = Contact(id: NodeID(.zero), key: PublicKey(.zero), addresses: AddressList())
+        // The reserve of 1,152 bytes no longer fits after eight messages of 1,112: the bound is on bytes, not on memory.
+        for round in 0..<3 {
+            for number in 0..<12 {
+                let isKept = outbox.append(to: contact, isIdempotent: number & 1 == 0) { writer in
+                    writer.append(repeating: UInt8(number + round), count: 1112)
+                }
+                #expect(isKept == (number < 8), "\(number)")
+            }
+            let (count, dropped) = (outbox.count, outbox.dropped)
+            #expect(count == 8 && dropped == UInt64(4 * (round + 1)))
+            for number in 0..<8 {
+                let (bytes, entry) = (outbox.bytes(of: number).copied(), outbox.entry(number))
+                #expect(bytes == [UInt8](repeating: UInt8(number + round), count: 1112))
+                #expect(entry.isIdempotent == (number & 1 == 0))
+            }
+            outbox.removeAll()
+            let isEmpty = outbox.isEmpty
+            #expect(isEmpty)
+        }
     }
 
     @Test func aFullOutboxDropsAndCounts() {

@@ -233,4 +233,14 @@ package struct PlayerMachine: ~Copyable, Machine, Sendable {
         }
         return report
     }
+
+    /// How long no packet of any track has come; nil before the first.
+    package func silence(at now: MonotonicInstant) -> Interval? {
+        receivers.compactMap { $0.silence(at: now) }.min()
+    }
+
+    /// `longestGap` counts from here on: for measuring what a fault costs.
+    package mutating func forgetGaps(at now: MonotonicInstant) {
+        for index in receivers.indices { receivers[index].forgetGaps(at: now) }
+    }
 }

@@ -102,6 +102,15 @@ struct TrackReceiver: Sendable {
 
     mutating func take(_ report: SenderReport, at now: MonotonicInstant) { reception.received(report, at: now) }
 
+    /// The longest gap counts from here on, and so does a gap that has begun.
+    mutating func forgetGaps(at now: MonotonicInstant) {
+        longestGap = .zero
+        if lastArrival != nil { lastArrival = now }
+    }
+
+    /// How long no packet has come; nil before the first.
+    func silence(at now: MonotonicInstant) -> Interval? { lastArrival.map { now - $0 } }
+
     /// Whether packets have been given up since the last call: the decoder will need a key frame.
     mutating func takeUnrepairedLoss() -> Bool {
         defer { lastReportedLoss = losses.abandoned }

@@ -8,15 +8,46 @@ package enum DTLSCertificateError: Error {
     case context
 }
 
-/// The self-signed ECDSA P-256 certificate of a node, made at start, and the DTLS settings that go with it.
-///
-/// One per node, shared by all workers: after `init` nothing changes, and OpenSSL's contexts may be used by several
-/// threads at once to make sessions (they are reference-counted with atomics).
-@safe package final class DTLSCertificate: @unchecked Sendable {
-    // Unchecked: the context is immutable after init and OpenSSL guards its reference count.
-    private let context: OpaquePointer
+/// The certificate of a node, made at start, and with it the choice of handshake: a self-signed ECDSA P-256 certificate
+/// for OpenSSL, or a simulated one. One per node, shared by all workers and never changed.
+package struct DTLSCertificate: Sendable {
+    enum Kind: Sendable {
+        case openSSL(DTLSContext)
+        case simulated(SimulatedCertificate)
+    }
+
+    let kind: Kind
     /// SHA-256 of the certificate's DER form: what `a=fingerprint` carries.
     package let fingerprint: Bytes32
+
+    /// Valid from a day before `now` (clocks differ) for ten years; peers check the fingerprint, not the dates.
+    package init(at now: Now) throws(DTLSCertificateError) {
+        let context = try DTLSContext(at: now)
+        kind = .openSSL(context)
+        fingerprint = context.fingerprint
+    }
+
+    private init(_ certificate: SimulatedCertificate) {
+        kind = .simulated(certificate)
+        fingerprint = certificate.fingerprint
+    }
+
+    /// A certificate whose sessions shake hands without OpenSSL: everything about them follows from `seed`, the
+    /// sessions' generators and the owner's time. For the simulator; it protects nothing.
+    package static func simulated(seed: UInt64) -> DTLSCertificate { DTLSCertificate(SimulatedCertificate(seed: seed)) }
+
+    /// The fingerprint as SDP writes it (RFC 8122 §5): upper-case hexadecimal pairs with colons.
+    package var fingerprintText: String { DTLSFingerprint.text(fingerprint) }
+}
+
+/// A self-signed ECDSA P-256 certificate and the DTLS settings that go with it.
+///
+/// After `init` nothing changes, and OpenSSL's contexts may be used by several threads at once to make sessions (they are
+/// reference-counted with atomics).
+@safe final class DTLSContext: @unchecked Sendable {
+    // Unchecked: the context is immutable after init and OpenSSL guards its reference count.
+    private let context: OpaquePointer
+    let fingerprint: Bytes32
 
     /// Our order of preference for SRTP: GCM costs less than half of counter mode with HMAC (ARCHITECTURE.md).
     private static let profiles = "SRTP_AEAD_AES_128_GCM:SRTP_AES128_CM_SHA1_80:SRTP_AEAD_AES_256_GCM"
@@ -26,8 +57,7 @@ package enum DTLSCertificateError: Error {
         + ":ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"
     private static let groups = "X25519:P-256:P-384"
 
-    /// Valid from a day before `now` (clocks differ) for ten years; peers check the fingerprint, not the dates.
-    package init(at now: Now) throws(DTLSCertificateError) {
+    init(at now: Now) throws(DTLSCertificateError) {
         guard let key = unsafe edge_new_p256_key() else { throw .keyGeneration }
         defer { unsafe EVP_PKEY_free(key) }
         guard let certificate = unsafe X509_new() else { throw .keyGeneration }
@@ -48,10 +78,7 @@ package enum DTLSCertificateError: Error {
 
     deinit { unsafe SSL_CTX_free(context) }
 
-    /// The fingerprint as SDP writes it (RFC 8122 §5): upper-case hexadecimal pairs with colons.
-    package var fingerprintText: String { DTLSFingerprint.text(fingerprint) }
-
-    /// For `DTLSEndpoint` alone; valid while the certificate lives.
+    /// For `OpenSSLHandshake` alone; valid while the certificate lives.
     var unsafeContext: OpaquePointer { unsafe context }
 
     /// A random serial number and the one name both issuer and subject carry.

@@ -43,7 +43,7 @@ package struct EdgeTransport: ~Copyable, Sendable {
         ice = ICEAgent(configuration: configuration, generator: generator, at: now.monotonic)
         dtls = DTLSEndpoint(
             certificate: certificate, role: configuration.dtlsRole,
-            remoteFingerprint: configuration.remoteFingerprint, firstTimeout: dtlsFirstTimeout)
+            remoteFingerprint: configuration.remoteFingerprint, generator: generator, firstTimeout: dtlsFirstTimeout)
         dtlsRole = configuration.dtlsRole
         connectDeadline = now.monotonic + EdgeLimits.connectTimeout
         consentDeadline = now.monotonic + EdgeLimits.consentTimeout

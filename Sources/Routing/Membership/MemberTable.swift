@@ -1,127 +1,264 @@
 import SwarmCore
 
-/// The member list, sorted by id, with the timers of those who are suspected, failed or gone.
-struct MemberTable: Sendable {
-    struct Expiry: Sendable {
-        let id: NodeID
-        var at: MonotonicInstant
+/// A monotonic instant in steps of 2^24 ns (17 ms): four bytes reach 834 days, and a table of thousands feels them.
+struct CoarseInstant: Sendable, Comparable {
+    private var steps: UInt32
+
+    /// Before every instant: never.
+    static var never: CoarseInstant { CoarseInstant(steps: 0) }
+
+    private init(steps: UInt32) { self.steps = steps }
+    /// Rounded down, but never to `never`.
+    init(_ instant: MonotonicInstant) { steps = max(1, UInt32(clamping: instant.nanoseconds >> 24)) }
+
+    var instant: MonotonicInstant? { steps == 0 ? nil : MonotonicInstant(nanoseconds: UInt64(steps) << 24) }
+    static func < (a: CoarseInstant, b: CoarseInstant) -> Bool { a.steps < b.steps }
+}
+
+/// A member that is alive or suspected: 24 bytes, and 8 for the first word of its id.
+struct PresentMember: Identified {
+    var record: MemberRecord
+    var since: CoarseInstant
+    /// The last message from it, but for those this node probes or is probed by: `PeerWatch` and `Callers` know better.
+    var heard = CoarseInstant.never
+    var isSuspected = false
+
+    var id: NodeID { record.id }
+}
+
+/// The end of a suspicion, and who raised it.
+struct Suspicion: Identified {
+    let id: NodeID
+    /// May be above that of the description: the news came first.
+    var version: UInt64
+    var since: MonotonicInstant
+    var expires = MonotonicInstant.distantFuture
+    /// First eight bytes of the ids of those who suspect it; at most two are kept.
+    private(set) var accuser: UInt64
+    private(set) var secondAccuser: UInt64?
+
+    init(id: NodeID, version: UInt64, since: MonotonicInstant, accuser: UInt64) {
+        self.id = id
+        self.version = version
+        self.since = since
+        self.accuser = accuser
     }
 
-    let own: NodeID
-    private(set) var members: [Member] = []
-    /// One for each member that is not alive: the end of a suspicion or of a tombstone.
-    private(set) var expiries: [Expiry] = []
-    private(set) var presentCount = 0
-
-    init(own: NodeID) { self.own = own }
-
-    func index(of id: NodeID) -> Int? {
-        let place = insertionIndex(of: id)
-        return place < members.count && members[place].id == id ? place : nil
-    }
-
-    func insertionIndex(of id: NodeID) -> Int {
-        var low = 0
-        var high = members.count
-        while low < high {
-            let middle = (low + high) / 2
-            if members[middle].id < id { low = middle + 1 } else { high = middle }
-        }
-        return low
-    }
-
-    mutating func heard(_ id: NodeID, at instant: MonotonicInstant) {
-        if let index = index(of: id) { members[index].lastHeard = instant }
-    }
-
-    /// Adds a member that is alive. A full table gives up its oldest tombstone; false where it has none.
-    mutating func insert(_ description: MemberDescription, at instant: MonotonicInstant) -> Bool {
-        if members.count >= Limits.members {
-            var oldest: Int?
-            for index in members.indices where !members[index].status.isPresent {
-                if oldest.map({ members[index].statusSince < members[$0].statusSince }) ?? true { oldest = index }
-            }
-            guard let oldest else { return false }
-            remove(members[oldest].id)
-        }
-        let member = Member(
-            description: description, status: .alive, statusSince: instant, lastHeard: nil, quality: LinkQuality(),
-            accusers: [])
-        members.insert(member, at: insertionIndex(of: description.contact.id))
-        presentCount += 1
-        return true
-    }
-
-    mutating func remove(_ id: NodeID) {
-        guard let index = index(of: id) else { return }
-        if members[index].status.isPresent { presentCount -= 1 }
-        members.remove(at: index)
-        expiries.removeAll { $0.id == id }
-    }
-
-    /// Replaces the description; the member is alive afterwards.
-    mutating func revive(at index: Int, with description: MemberDescription, at instant: MonotonicInstant) {
-        let isRestart = members[index].description.instance != description.instance
-        members[index].description = description
-        if isRestart { members[index].quality = LinkQuality() }
-        setStatus(.alive, at: index, expires: nil, instant: instant)
-    }
-
-    mutating func setStatus(
-        _ status: MemberStatus, at index: Int, expires: MonotonicInstant?, instant: MonotonicInstant
-    ) {
-        if members[index].status.isPresent != status.isPresent { presentCount += status.isPresent ? 1 : -1 }
-        if members[index].status != status { members[index].statusSince = instant }
-        members[index].status = status
-        if status == .alive { members[index].accusers = [] }
-        setExpiry(of: members[index].id, at: expires)
-    }
-
-    mutating func setExpiry(of id: NodeID, at instant: MonotonicInstant?) {
-        expiries.removeAll { $0.id == id }
-        if let instant { expiries.append(Expiry(id: id, at: instant)) }
-    }
-
-    mutating func setVersion(_ version: UInt64, at index: Int) { members[index].description.version = version }
+    var isConfirmed: Bool { secondAccuser != nil }
 
     /// False when the accuser is known already or two are.
-    mutating func addAccuser(_ accuser: UInt64, at index: Int) -> Bool {
-        guard members[index].accusers.count < 2, !members[index].accusers.contains(accuser) else { return false }
-        members[index].accusers.append(accuser)
+    mutating func add(_ accuser: UInt64) -> Bool {
+        guard secondAccuser == nil, accuser != self.accuser else { return false }
+        secondAccuser = accuser
+        return true
+    }
+}
+
+/// A member that failed or left, remembered for longer than any news about it is on its way.
+struct GoneMember: Identified {
+    let record: MemberRecord
+    var status: MemberStatus
+    var version: UInt64
+    var since: MonotonicInstant
+    var expires: MonotonicInstant
+
+    var id: NodeID { record.id }
+}
+
+/// The member list: who is present, who is suspected among them, and who is gone.
+struct MemberTable: Sendable {
+    private(set) var present = IDTable<PresentMember>()
+    private(set) var suspicions = IDTable<Suspicion>()
+    private(set) var gone = IDTable<GoneMember>()
+    /// The end of the first suspicion or tombstone.
+    private(set) var nextExpiry = MonotonicInstant.distantFuture
+    /// The bits of the id that all members share; the buckets follow them.
+    private(set) var depth = 0
+    /// XOR over the present members of each bucket, for the anti-entropy sync.
+    private var hashes = [UInt64](repeating: 0, count: Self.buckets)
+
+    static var buckets: Int { 16 }
+
+    var count: Int { present.count + gone.count }
+
+    /// What is known of one member.
+    enum Standing: Equatable {
+        case stranger
+        case alive
+        case suspected
+        case gone(MemberStatus)
+
+        var status: MemberStatus? {
+            switch self {
+            case .stranger: nil
+            case .alive: .alive
+            case .suspected: .suspected
+            case .gone(let status): status
+            }
+        }
+    }
+
+    func standing(of id: NodeID) -> Standing {
+        if let index = present.index(of: id) { return present[index].isSuspected ? .suspected : .alive }
+        if let index = gone.index(of: id) { return .gone(gone[index].status) }
+        return .stranger
+    }
+
+    /// The version that counts: that of the description, or a later one that came with a suspicion or an end.
+    func version(of id: NodeID) -> UInt64? {
+        if let index = suspicions.index(of: id) { return suspicions[index].version }
+        if let index = present.index(of: id) { return present[index].record.version }
+        return gone.index(of: id).map { gone[$0].version }
+    }
+
+    func record(of id: NodeID) -> MemberRecord? {
+        if let index = present.index(of: id) { return present[index].record }
+        return gone.index(of: id).map { gone[$0].record }
+    }
+
+    // MARK: Changes
+
+    /// Enters or updates a member, which is alive afterwards. A full table gives up its oldest tombstone; false where
+    /// it has none.
+    mutating func setAlive(_ record: MemberRecord, at instant: MonotonicInstant) -> Bool {
+        if let index = present.index(of: record.id) {
+            toggleHash(at: index)
+            endSuspicion(of: record.id)
+            present.update(at: index) { member in
+                if member.isSuspected { member.since = CoarseInstant(instant) }
+                member.isSuspected = false
+                member.record = record
+            }
+            toggleHash(at: index)
+            return true
+        }
+        if let index = gone.index(of: record.id) {
+            gone.remove(at: index)
+        } else if count >= Limits.members, !forgetOldest() {
+            return false
+        }
+        present.insert(PresentMember(record: record, since: CoarseInstant(instant)))
+        if let index = present.index(of: record.id) { toggleHash(at: index) }
         return true
     }
 
-    mutating func answered(at index: Int, after roundTrip: Interval) {
-        members[index].quality.answered(after: roundTrip)
-    }
-    mutating func probeEnded(at index: Int, lost: Bool) { members[index].quality.probeEnded(lost: lost) }
-
-    /// What a member told us itself, between two versions of its description.
-    mutating func refresh(at index: Int, load: UInt16, coordinate: Coordinate) {
-        members[index].description.load = load
-        members[index].description.coordinate = coordinate
-    }
-
-    var nextDeadline: MonotonicInstant? {
-        var deadline: MonotonicInstant?
-        for expiry in expiries { deadline = Deadline.earlier(deadline, expiry.at) }
-        return deadline
-    }
-
-    /// Sixteen hashes of who is present in which version, by the first four bits of the id. `own` is part of it, so
-    /// that two nodes that agree have the same.
-    func bucketHashes(own description: MemberDescription) -> [UInt64] {
-        var hashes = [UInt64](repeating: 0, count: 16)
-        func add(_ id: NodeID, _ version: UInt64, _ status: MemberStatus) {
-            let state = Rendezvous.mix(version << 2 | UInt64(status.rawValue))
-            hashes[Self.bucket(of: id)] ^= Rendezvous.mix(id.bytes.word0 ^ Rendezvous.mix(id.bytes.word1 ^ state))
+    /// Marks a present member as suspected. The expiry is set apart, since it depends on who watches.
+    mutating func suspect(at index: Int, version: UInt64, accuser: UInt64, at instant: MonotonicInstant) {
+        toggleHash(at: index)
+        let id = present[index].id
+        endSuspicion(of: id)
+        present.update(at: index) { member in
+            if !member.isSuspected { member.since = CoarseInstant(instant) }
+            member.isSuspected = true
         }
-        add(description.contact.id, description.version, .alive)
-        for member in members where member.status.isPresent {
-            add(member.id, member.description.version, member.status)
+        suspicions.insert(Suspicion(id: id, version: version, since: instant, accuser: accuser))
+        toggleHash(at: index)
+    }
+
+    /// False when the accuser is known already or two are.
+    mutating func addAccuser(_ accuser: UInt64, to id: NodeID) -> Bool {
+        guard let index = suspicions.index(of: id) else { return false }
+        return suspicions.update(at: index) { $0.add(accuser) }
+    }
+
+    mutating func setSuspicionEnd(of id: NodeID, at instant: MonotonicInstant) {
+        guard let index = suspicions.index(of: id) else { return }
+        suspicions.update(at: index) { $0.expires = instant }
+        nextExpiry = min(nextExpiry, instant)
+    }
+
+    /// Makes a present member a tombstone.
+    mutating func bury(
+        at index: Int, as status: MemberStatus, version: UInt64, at instant: MonotonicInstant,
+        until expires: MonotonicInstant
+    ) {
+        let member = present[index]
+        toggleHash(at: index)
+        endSuspicion(of: member.id)
+        present.remove(at: index)
+        gone.insert(
+            GoneMember(record: member.record, status: status, version: version, since: instant, expires: expires))
+        nextExpiry = min(nextExpiry, expires)
+    }
+
+    /// A later word about somebody who is gone already.
+    mutating func changeTombstone(
+        at index: Int, to status: MemberStatus, version: UInt64, at instant: MonotonicInstant,
+        until expires: MonotonicInstant
+    ) {
+        gone.update(at: index) { member in
+            member.status = status
+            member.version = version
+            member.since = instant
+            member.expires = expires
         }
+        nextExpiry = min(nextExpiry, expires)
+    }
+
+    mutating func heard(at index: Int, _ instant: MonotonicInstant) {
+        present.update(at: index) { $0.heard = CoarseInstant(instant) }
+    }
+
+    /// Ends the tombstones that are due, and returns whose suspicions are. `nextExpiry` holds afterwards if every
+    /// suspicion returned is ended or put off.
+    mutating func takeExpired(at instant: MonotonicInstant) -> [NodeID] {
+        guard nextExpiry <= instant else { return [] }
+        nextExpiry = .distantFuture
+        for index in gone.elements.indices.reversed() {
+            if gone[index].expires <= instant {
+                gone.remove(at: index)
+            } else {
+                nextExpiry = min(nextExpiry, gone[index].expires)
+            }
+        }
+        var due: [NodeID] = []
+        for suspicion in suspicions.elements {
+            if suspicion.expires <= instant {
+                due.append(suspicion.id)
+            } else {
+                nextExpiry = min(nextExpiry, suspicion.expires)
+            }
+        }
+        return due
+    }
+
+    private mutating func endSuspicion(of id: NodeID) {
+        if let index = suspicions.index(of: id) { suspicions.remove(at: index) }
+    }
+
+    private mutating func forgetOldest() -> Bool {
+        var oldest: Int?
+        for index in gone.elements.indices where oldest.map({ gone[index].since < gone[$0].since }) ?? true {
+            oldest = index
+        }
+        guard let oldest else { return false }
+        gone.remove(at: oldest)
+        return true
+    }
+
+    // MARK: Sync
+
+    /// Sixteen hashes of who is present in which version, by the four bits of the id after those all share. `record`,
+    /// this node's own, is part of it, so that two nodes that agree have the same.
+    func bucketHashes(own record: MemberRecord) -> [UInt64] {
+        var hashes = hashes
+        hashes[bucket(of: record.id)] ^= Self.hash(record.id, version: record.version, .alive)
         return hashes
     }
 
-    static func bucket(of id: NodeID) -> Int { Int(id.bytes.word0 >> 60) }
+    func bucket(of id: NodeID) -> Int { Int(truncatingIfNeeded: (id.bytes.word0 << UInt64(depth)) >> 60) }
+
+    private static func hash(_ id: NodeID, version: UInt64, _ status: MemberStatus) -> UInt64 {
+        let state = Rendezvous.mix(version << 2 | UInt64(status.rawValue))
+        return Rendezvous.mix(id.bytes.word0 ^ Rendezvous.mix(id.bytes.word1 ^ state))
+    }
+
+    /// Adds the member at `index` as it is to its bucket's hash, or takes it out.
+    private mutating func toggleHash(at index: Int) {
+        let member = present[index]
+        let version =
+            member.isSuspected ? version(of: member.id) ?? member.record.version : member.record.version
+        hashes[bucket(of: member.id)] ^= Self.hash(
+            member.id, version: version, member.isSuspected ? .suspected : .alive)
+    }
 }

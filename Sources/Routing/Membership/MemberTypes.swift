@@ -65,17 +65,17 @@ package enum MemberStatus: UInt8, Sendable, Hashable, Comparable {
     package var isPresent: Bool { self == .alive || self == .suspected }
 }
 
-/// What this node knows about another.
+/// What this node knows about another, put together when asked.
 package struct Member: Sendable {
+    /// As it last told, its load and coordinate as it last answered a probe.
     package var description: MemberDescription
     package var status: MemberStatus
+    /// To within 17 ms.
     package var statusSince: MonotonicInstant
-    /// The last authentic message from it to us; nil if there was none.
+    /// The last authentic message from it to us; nil if there was none. To within 17 ms.
     package var lastHeard: MonotonicInstant?
     /// Round trip and loss, where this node probes it.
     package var quality: LinkQuality
-    /// First eight bytes of the ids of those who suspect it; at most two are kept.
-    package var accusers: [UInt64]
 
     package var id: NodeID { description.contact.id }
     package var contact: Contact { description.contact }
@@ -91,29 +91,4 @@ package enum MembershipEvent: Sendable {
     case failed(NodeID)
     /// Its description changed: load, addresses, coordinate.
     case changed(NodeID)
-}
-
-/// The clocks of membership. The defaults meet: suspected within 2 s, failed within 8 s, never before 6 s of silence.
-package struct MembershipTiming: Sendable {
-    package var probeInterval: Interval = .seconds(1)
-    /// Bounds of the wait for an acknowledgement, direct and then indirect.
-    package var minimumProbeTimeout: Interval = .milliseconds(250)
-    package var maximumProbeTimeout: Interval = .milliseconds(500)
-    /// A monitor's wait from suspicion to failure, with one accuser and with two.
-    package var suspicionAlone: Interval = .milliseconds(5500)
-    package var suspicionConfirmed: Interval = .milliseconds(4500)
-    /// Those who do not monitor the suspect wait this long for its monitors' word.
-    package var suspicionOfOthers: Interval = .seconds(15)
-    /// A monitor fails nobody whom it has heard within this time. One probe interval more than the six seconds promised,
-    /// since another monitor may have been the last to hear.
-    package var silence: Interval = .seconds(7)
-    package var syncInterval: Interval = .seconds(10)
-    package var joinRetryMinimum: Interval = .milliseconds(500)
-    package var joinRetryMaximum: Interval = .seconds(15)
-    /// How long the dead are remembered: longer than any news about them is on its way.
-    package var tombstone: Interval = .seconds(120)
-    /// Own load and coordinates are told at most this often.
-    package var descriptionInterval: Interval = .seconds(2)
-
-    package init() {}
 }

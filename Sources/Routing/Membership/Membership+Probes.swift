@@ -1,60 +1,25 @@
 import SwarmCore
 import SwarmCrypto
 
-/// The watch over one member.
-struct Probe: Sendable {
-    enum Phase: Sendable {
-        /// Until the next round begins.
-        case waiting
-        /// A PING is out.
-        case direct
-        /// The PING was not answered in time; helpers try, and so do we once more.
-        case indirect
-    }
-
-    let id: NodeID
-    var phase = Phase.waiting
-    /// End of the phase.
-    var deadline: MonotonicInstant
-    var roundBegan: MonotonicInstant
-    /// Timestamps of the PINGs of this round.
-    var timestamp: UInt64 = 0
-    var earlierTimestamp: UInt64 = 0
-    var helpersAsked = 0
-    var helpersAnswered = 0
-}
-
-/// A PING sent on somebody else's behalf.
-struct RelayedProbe: Sendable {
-    let requester: Contact
-    let requesterTimestamp: UInt64
-    let target: NodeID
-    let timestamp: UInt64
-    let expires: MonotonicInstant
-}
-
 extension Membership {
-    /// Recomputes whom this node monitors, at most twice a second: a change of the list costs n log n.
-    mutating func updateMonitors(at now: Now) {
-        guard monitorsAreStale, nextMonitorUpdate <= now.monotonic else { return }
-        monitorsAreStale = false
-        nextMonitorUpdate = now.monotonic + .milliseconds(500)
-        var updated: [Probe] = []
-        var old = 0
-        for member in table.members where member.status.isPresent {
-            guard
-                Rendezvous.monitors(
-                    own.contact.id, member.id, among: table.members, count: RoutingLimits.monitors)
-            else { continue }
-            while old < probes.count, probes[old].id < member.id { old += 1 }
-            if old < probes.count, probes[old].id == member.id {
-                updated.append(probes[old])
-            } else {
-                let delay = Interval(nanoseconds: Int64(generator.integer(below: 1_000_000_000)))
-                updated.append(Probe(id: member.id, deadline: now.monotonic + delay, roundBegan: now.monotonic))
-            }
+    /// Brings the probes in line with the watch list where that has changed.
+    mutating func updateWatches(at now: Now) {
+        if watch.isStale, nextWatchRebuild <= now.monotonic {
+            nextWatchRebuild = now.monotonic + .milliseconds(500)
+            watch.rebuild(from: table.present)
         }
-        probes = updated
+        guard watch.isChanged else { return }
+        let watched = watch.takeWatched()
+        probes.removeAll { probe in !watched.contains(probe.id) }
+        for id in watched where !probes.contains(where: { $0.id == id }) {
+            guard let index = table.present.index(of: id) else { continue }
+            let member = table.present[index]
+            let delay = Interval(nanoseconds: Int64(generator.integer(below: 1_000_000_000)))
+            probes.append(
+                Probe(
+                    member.record, isSuspected: member.isSuspected, lastHeard: lastHeard(id),
+                    firstRound: now.monotonic + delay, at: now.monotonic))
+        }
     }
 
     mutating func runProbes(
@@ -71,25 +36,20 @@ extension Membership {
 
     private mutating func beginRound(_ index: Int, at now: Now, into out: inout MessageOutbox) {
         probes[index].roundBegan = now.monotonic
-        guard let member = member(probes[index].id), member.status.isPresent else {
-            // Gone since; the next monitor update drops the watch.
-            probes[index].deadline = now.monotonic + timing.probeInterval
-            return
-        }
         probes[index].phase = .direct
         probes[index].timestamp = now.monotonic.nanoseconds
         probes[index].earlierTimestamp = now.monotonic.nanoseconds
         probes[index].helpersAsked = 0
         probes[index].helpersAnswered = 0
-        probes[index].deadline = now.monotonic + probeTimeout(for: member)
-        sendPing(to: member.contact, timestamp: now.monotonic.nanoseconds, into: &out)
+        probes[index].deadline = now.monotonic + probeTimeout(for: probes[index].quality)
+        sendPing(to: probes[index].contact, probes[index].isSuspected ? .suspected : .alive, at: now, into: &out)
     }
 
     /// Round trip, four deviations and 100 ms for a busy peer, within bounds; longer while our own health is in doubt.
-    private func probeTimeout(for member: Member) -> Interval {
+    private func probeTimeout(for quality: LinkQuality) -> Interval {
         var timeout = timing.maximumProbeTimeout
-        if let roundTrip = member.quality.roundTrip {
-            let wanted = roundTrip + member.quality.deviation * 4 + .milliseconds(100)
+        if let roundTrip = quality.roundTrip {
+            let wanted = roundTrip + quality.deviation * 4 + .milliseconds(100)
             // A path slower than the upper bound is waited for all the same, up to the probe interval.
             timeout = max(timing.minimumProbeTimeout, min(wanted, max(timing.maximumProbeTimeout, roundTrip * 2)))
         }
@@ -97,25 +57,24 @@ extension Membership {
     }
 
     private mutating func askHelpers(_ index: Int, at now: Now, into out: inout MessageOutbox) {
-        let target = probes[index].id
-        guard let place = table.index(of: target) else { return finishRound(index, at: now) }
-        table.probeEnded(at: place, lost: true)
-        let member = table.members[place]
+        probes[index].quality.probeEnded(lost: true)
+        let target = probes[index].contact
         let timestamp = now.monotonic.nanoseconds
-        let helpers = randomContacts(count: RoutingLimits.indirectHelpers, except: target)
+        let helpers = randomMembers(count: RoutingLimits.indirectHelpers, except: target.id)
         for helper in helpers {
-            out.append(to: helper) { writer in
+            out.append(to: helper.contact) { writer in
                 writer.append(MembershipMessageType.indirectPing)
                 writer.append(timestamp)
-                writer.append(member.contact)
-                NewsList.write([], to: &writer)
+                writer.append(target)
+                writer.append(UInt8(0))
             }
         }
         probes[index].phase = .indirect
         probes[index].helpersAsked = helpers.count
         probes[index].timestamp = timestamp
-        probes[index].deadline = now.monotonic + max(timing.maximumProbeTimeout, probeTimeout(for: member))
-        sendPing(to: member.contact, timestamp: timestamp, into: &out)
+        probes[index].deadline =
+            now.monotonic + max(timing.maximumProbeTimeout, probeTimeout(for: probes[index].quality))
+        sendPing(to: target, probes[index].isSuspected ? .suspected : .alive, at: now, into: &out)
     }
 
     private mutating func endRoundUnanswered(
@@ -124,11 +83,10 @@ extension Membership {
         let probe = probes[index]
         if probe.helpersAsked > 0, probe.helpersAnswered == 0 { localHealth = min(4, localHealth + 1) }
         finishRound(index, at: now)
-        guard let member = member(probe.id), member.status.isPresent else { return }
-        let version = member.description.version
+        guard let version = table.version(of: probe.id) else { return }
         // Through the same door as news from others: counts us as an accuser and tells everybody.
-        apply(
-            .status(.suspected, probe.id, version: version, accuser: own.contact.id.prefix), isUrgent: true, at: now,
+        applyStatus(
+            .suspected, of: probe.id, version: version, accuser: own.contact.id.prefix, isUrgent: true, at: now,
             events: &events)
     }
 
@@ -138,26 +96,35 @@ extension Membership {
         probes[index].deadline = max(next, now.monotonic + .milliseconds(50))
     }
 
-    /// A suspect is told of it first of all, so that it can refute in its answer (Lifeguard's buddy system).
-    private mutating func newsList(for id: NodeID) -> [[UInt8]] {
-        var entries: [[UInt8]] = []
-        if let member = member(id), member.status != .alive {
-            let accuser = member.accusers.first ?? own.contact.id.prefix
-            let entry = NewsEntry.status(member.status, id, version: member.description.version, accuser: accuser)
-            entries.append(entry.encoded())
-        }
-        let limit = RoutingLimits.piggybackBytes
-        entries += news.take(byteLimit: limit, tellings: tellings).prefix(RoutingLimits.newsEntriesPerMessage - 1)
-        return entries
+    /// What a member that is not held alive is told first of all, so that it can refute in its answer (Lifeguard's
+    /// buddy system).
+    func notice(for id: NodeID, _ standing: MemberTable.Standing) -> News? {
+        guard let status = standing.status, status != .alive, let version = table.version(of: id) else { return nil }
+        let accuser = table.suspicions.index(of: id).map { table.suspicions[$0].accuser }
+        return .status(status, id, version: version, accuser: accuser ?? own.contact.id.prefix)
     }
 
-    private mutating func sendPing(to contact: Contact, timestamp: UInt64, into out: inout MessageOutbox) {
-        let entries = newsList(for: contact.id)
+    private mutating func sendPing(
+        to contact: Contact, _ standing: MemberTable.Standing, at now: Now, into out: inout MessageOutbox
+    ) {
+        let notice = notice(for: contact.id, standing)
         out.append(to: contact, isIdempotent: true) { writer in
             writer.append(MembershipMessageType.ping)
-            writer.append(timestamp)
-            NewsList.write(entries, to: &writer)
+            writer.append(now.monotonic.nanoseconds)
+            appendNews(after: notice, to: &writer)
         }
+    }
+
+    /// The news that rides on a probe.
+    private mutating func appendNews(after notice: News?, to writer: inout ByteWriter) {
+        let place = writer.count
+        writer.append(UInt8(0))
+        notice?.write(to: &writer)
+        var count = notice == nil ? 0 : 1
+        count += news.write(
+            byteLimit: RoutingLimits.piggybackBytes, countLimit: RoutingLimits.newsEntriesPerMessage - count,
+            tellings: tellings, to: &writer)
+        writer.patch(UInt8(count), at: place)
     }
 
     mutating func receivePing(
@@ -166,18 +133,20 @@ extension Membership {
     ) {
         guard let timestamp = reader.readUInt64() else { return refusals.add(.malformed) }
         // A first handshake message may be a replay: it is answered, its news is not believed.
+        var notice: News?
         if peer.isConfirmed {
             receiveNews(&reader, from: peer, isUrgent: true, at: now, into: &out, events: &events)
-            if table.index(of: peer.id) == nil { beginSync(with: peer.contact, at: now, into: &out) }
+            let standing = greet(peer.id, at: now)
+            if standing == .stranger { beginSync(with: peer.contact, at: now, into: &out) }
+            notice = self.notice(for: peer.id, standing)
         }
-        let entries = peer.isConfirmed ? newsList(for: peer.id) : []
         out.append(to: peer.contact) { writer in
             writer.append(MembershipMessageType.acknowledgement)
             writer.append(timestamp)
             writer.append(own.version)
             writer.append(own.load)
             own.coordinate.write(to: &writer)
-            NewsList.write(entries, to: &writer)
+            if peer.isConfirmed { appendNews(after: notice, to: &writer) } else { writer.append(UInt8(0)) }
         }
     }
 
@@ -189,18 +158,21 @@ extension Membership {
             let coordinate = Coordinate(from: &reader), load <= 1000
         else { return refusals.add(.malformed) }
         receiveNews(&reader, from: peer, isUrgent: true, at: now, into: &out, events: &events)
-        finishRelayedProbes(of: peer.id, timestamp: timestamp, into: &out)
-        guard let place = table.index(of: peer.id) else { return }
-        if version < table.members[place].description.version {
-            tellKnown(table.members[place], to: peer.contact, into: &out)
+        if !relayed.isEmpty { finishRelayedProbes(of: peer.id, timestamp: timestamp, into: &out) }
+        guard greet(peer.id, at: now) != .stranger else { return }
+        guard let index = probes.firstIndex(where: { $0.id == peer.id }) else {
+            tellIfOutdated(peer, version: version, into: &out)
+            return refusals.add(.unexpectedAnswer)
         }
-        guard let index = probes.firstIndex(where: { $0.id == peer.id }), probes[index].phase != .waiting,
+        if version != probes[index].version { tellIfOutdated(peer, version: version, into: &out) }
+        guard probes[index].phase != .waiting,
             timestamp == probes[index].timestamp || timestamp == probes[index].earlierTimestamp
         else { return refusals.add(.unexpectedAnswer) }
-        if probes[index].phase == .direct { table.probeEnded(at: place, lost: false) }
-        table.answered(at: place, after: now.monotonic - MonotonicInstant(nanoseconds: timestamp))
-        table.refresh(at: place, load: load, coordinate: coordinate)
-        if let median = table.members[place].quality.medianOfThree {
+        if probes[index].phase == .direct { probes[index].quality.probeEnded(lost: false) }
+        probes[index].quality.answered(after: now.monotonic - MonotonicInstant(nanoseconds: timestamp))
+        probes[index].load = load
+        probes[index].coordinate = coordinate
+        if let median = probes[index].quality.medianOfThree {
             own.coordinate.update(
                 roundTripMilliseconds: median.fractionalMilliseconds, to: coordinate, using: &generator)
         }
@@ -215,9 +187,10 @@ extension Membership {
         guard let timestamp = reader.readUInt64(), let target = reader.readContact(suite) else {
             return refusals.add(.malformed)
         }
+        _ = greet(peer.id, at: now)
         receiveNews(&reader, from: peer, isUrgent: true, at: now, into: &out, events: &events)
         // Only members are probed, at the address we know: nobody makes us knock elsewhere.
-        guard let member = member(target.id) else {
+        guard let record = table.record(of: target.id) else {
             refusals.add(.unknownSubject)
             return sendIndirectResult(to: peer.contact, timestamp: timestamp, reached: false, into: &out)
         }
@@ -226,7 +199,7 @@ extension Membership {
             RelayedProbe(
                 requester: peer.contact, requesterTimestamp: timestamp, target: target.id,
                 timestamp: now.monotonic.nanoseconds, expires: now.monotonic + timing.maximumProbeTimeout * 7 / 10))
-        sendPing(to: member.contact, timestamp: now.monotonic.nanoseconds, into: &out)
+        sendPing(to: record.contact, table.standing(of: target.id), at: now, into: &out)
     }
 
     private mutating func finishRelayedProbes(of target: NodeID, timestamp: UInt64, into out: inout MessageOutbox) {
@@ -239,6 +212,7 @@ extension Membership {
 
     /// The requester learns that the helper works, though the target does not answer (Lifeguard's NACK).
     mutating func expireRelayedProbes(at now: Now, into out: inout MessageOutbox) {
+        guard !relayed.isEmpty else { return }
         for probe in relayed where probe.expires <= now.monotonic {
             sendIndirectResult(
                 to: probe.requester, timestamp: probe.requesterTimestamp, reached: false, into: &out)
@@ -260,12 +234,23 @@ extension Membership {
         guard let timestamp = reader.readUInt64(), let reached = reader.readUInt8() else {
             return refusals.add(.malformed)
         }
+        _ = greet(peer.id, at: now)
         guard let index = probes.firstIndex(where: { $0.phase == .indirect && $0.timestamp == timestamp }) else {
             return refusals.add(.unexpectedAnswer)
         }
         probes[index].helpersAnswered += 1
         guard reached != 0 else { return }
-        table.heard(probes[index].id, at: now.monotonic)
+        probes[index].lastHeard = now.monotonic
         finishRound(index, at: now)
+    }
+}
+
+extension ByteWriter {
+    /// Writes over a byte that was appended as a placeholder.
+    @_lifetime(self: copy self)
+    mutating func patch(_ value: UInt8, at index: Int) {
+        guard index < count else { return }
+        var bytes = written()
+        bytes[index] = value
     }
 }

@@ -21,28 +21,32 @@ extension Membership {
         if let due = nextJoin, due <= now.monotonic { contactSeeds(at: now, into: &out) }
         guard nextSync <= now.monotonic else { return }
         nextSync = now.monotonic + generator.jittered(timing.syncInterval, by: 0.2)
-        if own.coordinate.differsNotably(from: toldCoordinate), nextDescription == nil {
-            scheduleDescription(at: now)
-        }
+        considerCoordinate(at: now)
         if let contact = chooseSyncPartner() { beginSync(with: contact, at: now, into: &out) }
     }
 
     /// Mostly anybody alive; every fourth time somebody lost, so that halves of a healed partition find each other.
     private mutating func chooseSyncPartner() -> Contact? {
-        if generator.integer(below: 4) == 0 {
-            var lost = seeds.filter { member($0.id)?.status.isPresent != true }
-            for member in table.members where member.status == .failed { lost.append(member.contact) }
-            if !lost.isEmpty { return lost[generator.integer(below: lost.count)] }
-        }
-        return randomContacts(count: 1).first
+        if generator.integer(below: 4) == 0, let lost = chooseLost() { return lost }
+        return randomMembers(count: 1).first?.contact
     }
+
+    private mutating func chooseLost() -> Contact? {
+        let strayed = seeds.filter { !isPresent($0.id) }
+        let failed = table.gone.elements.filter { $0.status == .failed }
+        guard strayed.count + failed.count > 0 else { return nil }
+        let pick = generator.integer(below: strayed.count + failed.count)
+        return pick < strayed.count ? strayed[pick] : failed[pick - strayed.count].record.contact
+    }
+
+    private func isPresent(_ id: NodeID) -> Bool { table.present.index(of: id) != nil }
 
     /// Asks up to three seeds (and former members) while this node is alone, again and again with backoff.
     private mutating func contactSeeds(at now: Now, into out: inout MessageOutbox) {
-        var targets = seeds.filter { member($0.id)?.status.isPresent != true }
-        if table.presentCount == 0 {
-            for member in table.members where member.status == .failed {
-                if !targets.contains(where: { $0.id == member.id }) { targets.append(member.contact) }
+        var targets = seeds.filter { !isPresent($0.id) }
+        if table.present.isEmpty {
+            for member in table.gone.elements where member.status == .failed {
+                if !targets.contains(where: { $0.id == member.id }) { targets.append(member.record.contact) }
             }
             nextJoin = now.monotonic + generator.jittered(joinInterval, by: 0.2)
             joinInterval = min(joinInterval * 2, timing.joinRetryMaximum)
@@ -54,7 +58,7 @@ extension Membership {
             beginSync(with: targets[pick], at: now, into: &out)
             targets.remove(at: pick)
         }
-        if seeds.isEmpty, table.members.isEmpty { nextJoin = nil }
+        if seeds.isEmpty, table.count == 0 { nextJoin = nil }
     }
 
     mutating func beginSync(with contact: Contact, at now: Now, into out: inout MessageOutbox) {
@@ -67,12 +71,13 @@ extension Membership {
         syncs[index].attempts += 1
         syncs[index].retryAt = now.monotonic + .milliseconds(1000)
         let session = syncs[index]
-        let hashes = table.bucketHashes(own: own)
+        let hashes = table.bucketHashes(own: ownRecord)
         out.append(to: session.peer) { writer in
             writer.append(MembershipMessageType.syncRequest)
             writer.append(session.cursor)
             for hash in hashes { writer.append(hash) }
-            NewsList.write([NewsEntry.alive(own).encoded()], to: &writer)
+            writer.append(UInt8(1))
+            News.alive(ownRecord).write(to: &writer)
         }
     }
 
@@ -89,80 +94,36 @@ extension Membership {
     ) {
         guard let cursor = reader.readBytes32() else { return refusals.add(.malformed) }
         var hashes: [UInt64] = []
-        for _ in 0..<16 {
+        for _ in 0..<MemberTable.buckets {
             guard let hash = reader.readUInt64() else { return refusals.add(.malformed) }
             hashes.append(hash)
         }
         receiveNews(&reader, from: peer, isUrgent: true, at: now, into: &out, events: &events)
-        sendPages(after: cursor, theirHashes: hashes, to: peer.contact, into: &out)
+        _ = greet(peer.id, at: now)
+        let ours = table.bucketHashes(own: ownRecord)
+        let differing = (0..<MemberTable.buckets).reduce(0) { ours[$1] == hashes[$1] ? $0 : $0 | (1 << $1) }
+        sendPages(after: cursor, buckets: differing, to: peer.contact, into: &out)
     }
 
-    /// Up to four pages of those buckets in which the two lists differ, in the order of ids.
-    private func sendPages(
-        after cursor: Bytes32, theirHashes: [UInt64], to contact: Contact, into out: inout MessageOutbox
-    ) {
-        var pending = differingEntries(after: cursor, theirHashes: theirHashes)[...]
+    /// Up to four pages of the buckets in the mask `buckets`, in the order of ids.
+    private func sendPages(after cursor: Bytes32, buckets: Int, to contact: Contact, into out: inout MessageOutbox) {
+        var walk = SyncWalk(after: NodeID(cursor), buckets: buckets, own: ownRecord, table)
         for page in 1...RoutingLimits.pagesPerSync {
-            var entries: [[UInt8]] = []
-            var used = 0
-            var reached = cursor
-            while let (id, news) = pending.first {
-                let size = news.reduce(0) { $0 + $1.count + 2 }
-                let count = entries.count + news.count
-                guard used + size <= Limits.messageBytes - 36, count <= RoutingLimits.newsEntriesPerMessage else {
-                    break
-                }
-                used += size
-                entries += news
-                reached = id.bytes
-                pending.removeFirst()
-            }
-            let isComplete = pending.isEmpty
-            let isLast = isComplete || page == RoutingLimits.pagesPerSync
             out.append(to: contact) { writer in
                 writer.append(MembershipMessageType.syncPage)
-                writer.append(UInt8(isLast ? 1 : 0))
-                writer.append(isComplete ? .zero : reached)
-                NewsList.write(entries, to: &writer)
+                writer.append(UInt8(0))
+                writer.append(Bytes32.zero)
+                writer.append(UInt8(0))
+                let count = walk.fill(&writer, byteLimit: Limits.messageBytes - writer.count, table)
+                let isLast = walk.isComplete || page == RoutingLimits.pagesPerSync
+                writer.patch(isLast ? 1 : 0, at: 1)
+                if !walk.isComplete {
+                    for index in 0..<32 { writer.patch(walk.reached.bytes[index], at: 2 + index) }
+                }
+                writer.patch(UInt8(count), at: 34)
             }
-            if isLast { return }
+            if walk.isComplete { return }
         }
-    }
-
-    /// What fills the pages of one answer: members (and this node) with an id above `cursor`, in order.
-    private func differingEntries(after cursor: Bytes32, theirHashes: [UInt64]) -> [(NodeID, [[UInt8]])] {
-        let ours = table.bucketHashes(own: own)
-        // Every page holds at least one entry and at most 32.
-        let limit = RoutingLimits.pagesPerSync * RoutingLimits.newsEntriesPerMessage + 1
-        var found: [(NodeID, [[UInt8]])] = []
-        var ownIsDue = own.contact.id.bytes > cursor
-        func differs(_ id: NodeID) -> Bool {
-            ours[MemberTable.bucket(of: id)] != theirHashes[MemberTable.bucket(of: id)]
-        }
-        func addOwn() {
-            ownIsDue = false
-            if differs(own.contact.id) { found.append((own.contact.id, [NewsEntry.alive(own).encoded()])) }
-        }
-        for index in table.insertionIndex(of: NodeID(cursor))..<table.members.count {
-            let member = table.members[index]
-            if ownIsDue, own.contact.id < member.id { addOwn() }
-            guard found.count < limit else { return found }
-            if member.id.bytes > cursor, differs(member.id) { found.append((member.id, Self.entries(for: member))) }
-        }
-        if ownIsDue { addOwn() }
-        return found
-    }
-
-    /// A member as news: present members with their description, the others by status alone.
-    private static func entries(for member: Member) -> [[UInt8]] {
-        var news: [[UInt8]] = []
-        if member.status.isPresent { news.append(NewsEntry.alive(member.description).encoded()) }
-        if member.status != .alive {
-            let entry = NewsEntry.status(
-                member.status, member.id, version: member.description.version, accuser: member.accusers.first ?? 0)
-            news.append(entry.encoded())
-        }
-        return news
     }
 
     mutating func receiveSyncPage(
@@ -171,6 +132,7 @@ extension Membership {
     ) {
         guard let last = reader.readUInt8(), let cursor = reader.readBytes32() else { return refusals.add(.malformed) }
         receiveNews(&reader, from: peer, isUrgent: false, at: now, into: &out, events: &events)
+        _ = greet(peer.id, at: now)
         guard let index = syncs.firstIndex(where: { $0.peer.id == peer.id }) else { return }
         guard last != 0 else { return }
         syncs[index].answers += 1
@@ -183,5 +145,82 @@ extension Membership {
         syncs[index].cursor = cursor
         syncs[index].attempts = 0
         requestPage(index, at: now, into: &out)
+    }
+}
+
+/// A walk through the members of some buckets in the order of ids, the gone and the node itself included.
+struct SyncWalk {
+    private let buckets: Int
+    private let own: MemberRecord
+    private var ownIsDue: Bool
+    private var presentIndex: Int
+    private var goneIndex: Int
+    /// The last member that was written.
+    private(set) var reached: NodeID
+    private(set) var isComplete = false
+
+    init(after cursor: NodeID, buckets: Int, own: MemberRecord, _ table: MemberTable) {
+        self.buckets = buckets
+        self.own = own
+        ownIsDue = own.id > cursor
+        reached = cursor
+        presentIndex = table.present.insertionIndex(of: cursor)
+        goneIndex = table.gone.insertionIndex(of: cursor)
+        if presentIndex < table.present.count, table.present[presentIndex].id == cursor { presentIndex += 1 }
+        if goneIndex < table.gone.count, table.gone[goneIndex].id == cursor { goneIndex += 1 }
+    }
+
+    /// Writes entries until the message or the list ends, and returns their count.
+    mutating func fill(_ writer: inout ByteWriter, byteLimit: Int, _ table: MemberTable) -> Int {
+        var count = 0
+        var room = byteLimit
+        while true {
+            let present = presentIndex < table.present.count ? table.present[presentIndex] : nil
+            let gone = goneIndex < table.gone.count ? table.gone[goneIndex] : nil
+            guard let id = nearest(present?.id, gone?.id) else {
+                isComplete = true
+                return count
+            }
+            if (buckets >> table.bucket(of: id)) & 1 == 1 {
+                let news = entries(id, present, gone, table)
+                let size = news.first.byteCount + (news.second?.byteCount ?? 0)
+                guard size <= room, count + 2 <= RoutingLimits.newsEntriesPerMessage else { return count }
+                room -= size
+                count += news.second == nil ? 1 : 2
+                news.first.write(to: &writer)
+                news.second?.write(to: &writer)
+            }
+            reached = id
+            if id == own.id { ownIsDue = false }
+            if id == present?.id { presentIndex += 1 }
+            if id == gone?.id { goneIndex += 1 }
+        }
+    }
+
+    private func nearest(_ present: NodeID?, _ gone: NodeID?) -> NodeID? {
+        var nearest = ownIsDue ? own.id : nil
+        for id in [present, gone] {
+            guard let id else { continue }
+            nearest = nearest.map { min($0, id) } ?? id
+        }
+        return nearest
+    }
+
+    /// A member as news: present members with their description, the others by status alone.
+    private func entries(
+        _ id: NodeID, _ present: PresentMember?, _ gone: GoneMember?, _ table: MemberTable
+    ) -> (first: News, second: News?) {
+        if let present, present.id == id {
+            guard present.isSuspected, let index = table.suspicions.index(of: id) else {
+                return (.alive(present.record), nil)
+            }
+            let suspicion = table.suspicions[index]
+            let status = News.status(.suspected, id, version: suspicion.version, accuser: suspicion.accuser)
+            return (.alive(present.record), status)
+        }
+        if let gone, gone.id == id {
+            return (.status(gone.status, id, version: gone.version, accuser: 0), nil)
+        }
+        return (.alive(own), nil)
     }
 }

@@ -1,36 +1,10 @@
 import SwarmCore
 import SwarmCrypto
 
-/// What a `Membership` is made with.
-package struct MembershipConfiguration: Sendable {
-    package var contact: Contact
-    package var workerPorts: [UInt16]
-    package var publicURL: String
-    package var region: String
-    package var roles: MemberRoles
-    package var freeChildSlots: UInt16
-    package var timing = MembershipTiming()
-    /// Computes the ids of contacts that peers name.
-    package var suite: CryptoSuite
-
-    package init(
-        contact: Contact, workerPorts: [UInt16] = [], publicURL: String = "", region: String = "",
-        roles: MemberRoles = [.relays, .serves], freeChildSlots: UInt16 = 0, suite: CryptoSuite = .real
-    ) {
-        self.contact = contact
-        self.workerPorts = workerPorts
-        self.publicURL = publicURL
-        self.region = region
-        self.roles = roles
-        self.freeChildSlots = freeChildSlots
-        self.suite = suite
-    }
-}
-
 /// Who is in the swarm: SWIM (Das, Gupta and Motivala 2002) with Lifeguard's corrections (Dadgar, Phillips and Currey
 /// 2018) in first form.
 ///
-/// Every node is watched by five stable monitors (`Rendezvous`), which probe it about once a second. Who does not
+/// Every node is watched by five stable monitors (`WatchList`), which probe it about once a second. Who does not
 /// answer, nor answers three helpers, is *suspected*; it may refute by raising its version; after six seconds of
 /// silence it has *failed*. News rides on probes, is pushed at once where it matters, and an anti-entropy sync every
 /// ten seconds repairs what was lost.
@@ -42,18 +16,22 @@ package struct Membership: ~Copyable, PeerMachine {
 
     let timing: MembershipTiming
     let suite: CryptoSuite
-    /// What this node says of itself.
+    let interner: MemberInterner?
+    /// What this node says of itself, as it would say it now.
     package internal(set) var own: MemberDescription
-    var table: MemberTable
+    /// The same as it was told last, under its version.
+    var ownRecord: MemberRecord
+    var table = MemberTable()
     var news = NewsQueue()
     var generator: SeededGenerator
     package internal(set) var refusals = Counters<RoutingRefusal>()
 
-    /// Those this node monitors, by id.
+    var watch: WatchList
+    var nextWatchRebuild: MonotonicInstant
+    /// Those this node monitors.
     var probes: [Probe] = []
     var relayed: [RelayedProbe] = []
-    var monitorsAreStale = false
-    var nextMonitorUpdate: MonotonicInstant
+    var callers = Callers()
     /// Lifeguard's local health: raised when our own probes and helpers are all silent, so that a starved node doubts
     /// itself before others. 0…4; probe time-outs grow by a quarter for each.
     var localHealth = 0
@@ -64,28 +42,37 @@ package struct Membership: ~Copyable, PeerMachine {
     var nextJoin: MonotonicInstant?
     var joinInterval: Interval
     var nextPush: MonotonicInstant?
+    var lastPush: MonotonicInstant?
     /// When the latest description may be told; nil when it has been.
     var nextDescription: MonotonicInstant?
     var lastDescription: MonotonicInstant
-    var toldCoordinate = Coordinate.origin
+    var nextCoordinate: MonotonicInstant
+    var coordinateInterval: Interval
     package private(set) var hasLeft = false
+    /// The earliest of all the times above, kept so that asking for it and coming too early cost nothing.
+    private var deadline: MonotonicInstant
 
     package init(configuration: MembershipConfiguration, generator: SeededGenerator, now: Now) {
         var generator = generator
         timing = configuration.timing
         suite = configuration.suite
+        interner = configuration.interner
         own = MemberDescription(
             contact: configuration.contact, version: min(max(now.wallMilliseconds, 1), RoutingLimits.version / 2),
             instance: generator.next(), freeChildSlots: configuration.freeChildSlots, roles: configuration.roles,
             workerPorts: Array(configuration.workerPorts.prefix(RoutingLimits.workersPerMember)),
             publicURL: configuration.publicURL.utf8.count <= RoutingLimits.urlBytes ? configuration.publicURL : "",
             region: configuration.region.utf8.count <= RoutingLimits.regionBytes ? configuration.region : "")
-        table = MemberTable(own: configuration.contact.id)
-        nextMonitorUpdate = now.monotonic
+        ownRecord = MemberRecord(own)
+        watch = WatchList(own: configuration.contact.id, depth: 0, table: table.present)
+        nextWatchRebuild = now.monotonic
         nextSync = now.monotonic + generator.jittered(configuration.timing.syncInterval, by: 0.5)
         joinInterval = configuration.timing.joinRetryMinimum
         lastDescription = now.monotonic
+        nextCoordinate = now.monotonic
+        coordinateInterval = configuration.timing.coordinateInterval
         self.generator = generator
+        deadline = nextSync
     }
 
     // MARK: What the owner does
@@ -101,6 +88,7 @@ package struct Membership: ~Copyable, PeerMachine {
         }
         joinInterval = timing.joinRetryMinimum
         if !seeds.isEmpty { nextJoin = now.monotonic }
+        settleDeadline()
     }
 
     /// Tells some members that this node leaves on purpose. Final: nothing is sent or expected afterwards.
@@ -108,13 +96,15 @@ package struct Membership: ~Copyable, PeerMachine {
         guard !hasLeft else { return }
         hasLeft = true
         raiseVersion()
-        let entry = NewsEntry.status(.left, own.contact.id, version: own.version, accuser: own.contact.id.prefix)
-        for contact in randomContacts(count: RoutingLimits.pushFanOut * 2) {
-            out.append(to: contact) { writer in
+        let farewell = News.status(.left, own.contact.id, version: own.version, accuser: own.contact.id.prefix)
+        for record in randomMembers(count: RoutingLimits.pushFanOut * 2) {
+            out.append(to: record.contact) { writer in
                 writer.append(MembershipMessageType.news)
-                NewsList.write([entry.encoded()], to: &writer)
+                writer.append(UInt8(1))
+                farewell.write(to: &writer)
             }
         }
+        settleDeadline()
     }
 
     /// Load (0–1000 ‰) and free child slots. Told to others when they changed by much, at most every two seconds.
@@ -141,53 +131,22 @@ package struct Membership: ~Copyable, PeerMachine {
         scheduleDescription(at: now)
     }
 
-    // MARK: What the owner reads
-
-    /// All known members without this node, by id; the dead stay for two minutes.
-    package var members: [Member] { table.members }
-    package var presentCount: Int { table.presentCount }
-    package func member(_ id: NodeID) -> Member? { table.index(of: id).map { table.members[$0] } }
-
-    /// Measured where this node measures, else predicted by coordinates; nil for strangers and before any measurement.
-    package func predictedRoundTrip(from first: NodeID, to second: NodeID) -> Interval? {
-        guard first != second else { return .zero }
-        if first == own.contact.id, let measured = member(second)?.quality.roundTrip { return measured }
-        if second == own.contact.id, let measured = member(first)?.quality.roundTrip { return measured }
-        guard let one = coordinate(of: first), let other = coordinate(of: second) else { return nil }
-        guard one.relativeError < 1.2, other.relativeError < 1.2 else { return nil }
-        return .microseconds(Int64(one.distance(to: other) * 1000))
-    }
-
-    private func coordinate(of id: NodeID) -> Coordinate? {
-        id == own.contact.id ? own.coordinate : member(id)?.description.coordinate
-    }
-
     // MARK: Machine
 
-    package var nextDeadline: MonotonicInstant? {
-        guard !hasLeft else { return nil }
-        var deadline: MonotonicInstant? = nextSync
-        deadline = Deadline.earlier(deadline, nextJoin)
-        deadline = Deadline.earlier(deadline, nextPush)
-        deadline = Deadline.earlier(deadline, nextDescription)
-        if monitorsAreStale { deadline = Deadline.earlier(deadline, nextMonitorUpdate) }
-        for probe in probes { deadline = Deadline.earlier(deadline, probe.deadline) }
-        for probe in relayed { deadline = Deadline.earlier(deadline, probe.expires) }
-        for sync in syncs { deadline = Deadline.earlier(deadline, sync.retryAt) }
-        return Deadline.earlier(deadline, table.nextDeadline)
-    }
+    package var nextDeadline: MonotonicInstant? { deadline == .distantFuture ? nil : deadline }
 
     package mutating func advance(
         to now: Now, into out: inout MessageOutbox, events: inout EventBuffer<MembershipEvent>
     ) {
-        guard !hasLeft else { return }
-        expireSuspicions(at: now, events: &events)
-        updateMonitors(at: now)
+        guard deadline <= now.monotonic else { return }
+        expireMembers(at: now, events: &events)
         runProbes(at: now, into: &out, events: &events)
         expireRelayedProbes(at: now, into: &out)
         runSyncs(at: now, into: &out)
         tellDescription(at: now)
         push(at: now, into: &out)
+        updateWatches(at: now)
+        settleDeadline()
     }
 
     package mutating func receive(
@@ -198,7 +157,6 @@ package struct Membership: ~Copyable, PeerMachine {
         var reader = ByteReader(message)
         guard let type = reader.readUInt8() else { return refusals.add(.malformed) }
         guard peer.isConfirmed || type == MembershipMessageType.ping else { return refusals.add(.unconfirmed) }
-        if peer.isConfirmed { table.heard(peer.id, at: now.monotonic) }
         switch type {
         case MembershipMessageType.ping:
             receivePing(&reader, from: peer, at: now, into: &out, events: &events)
@@ -209,6 +167,7 @@ package struct Membership: ~Copyable, PeerMachine {
         case MembershipMessageType.indirectResult:
             receiveIndirectResult(&reader, from: peer, at: now)
         case MembershipMessageType.news:
+            _ = greet(peer.id, at: now)
             receiveNews(&reader, from: peer, isUrgent: true, at: now, into: &out, events: &events)
         case MembershipMessageType.syncRequest:
             receiveSyncRequest(&reader, from: peer, at: now, into: &out, events: &events)
@@ -216,26 +175,76 @@ package struct Membership: ~Copyable, PeerMachine {
             receiveSyncPage(&reader, from: peer, at: now, into: &out, events: &events)
         default: refusals.add(.unknownType)
         }
+        updateWatches(at: now)
+        settleDeadline()
+    }
+
+    /// Finds the earliest deadline after whatever has happened.
+    mutating func settleDeadline() {
+        guard !hasLeft else { return deadline = .distantFuture }
+        var earliest = min(nextSync, table.nextExpiry)
+        if let nextJoin { earliest = min(earliest, nextJoin) }
+        if let nextPush { earliest = min(earliest, nextPush) }
+        if let nextDescription { earliest = min(earliest, nextDescription) }
+        if watch.isStale { earliest = min(earliest, nextWatchRebuild) }
+        for index in probes.indices { earliest = min(earliest, probes[index].deadline) }
+        for probe in relayed { earliest = min(earliest, probe.expires) }
+        for sync in syncs { earliest = min(earliest, sync.retryAt) }
+        deadline = earliest
     }
 
     // MARK: Shared helpers
 
     mutating func raiseVersion(above version: UInt64 = 0) {
         own.version = min(max(own.version, version) + 1, RoutingLimits.version)
+        ownRecord = MemberRecord(own)
     }
 
-    /// Up to `count` different members that are alive, chosen at random.
-    mutating func randomContacts(count: Int, except excluded: NodeID? = nil) -> [Contact] {
-        var eligible: [Int] = []
-        for index in table.members.indices where table.members[index].status == .alive {
-            if table.members[index].id != excluded { eligible.append(index) }
+    /// Notes that a confirmed message came from `id`, and says what it is to us.
+    mutating func greet(_ id: NodeID, at now: Now) -> MemberTable.Standing {
+        if let index = probes.firstIndex(where: { $0.id == id }) {
+            probes[index].lastHeard = now.monotonic
+            return probes[index].isSuspected ? .suspected : .alive
         }
-        var chosen: [Contact] = []
-        while chosen.count < count, !eligible.isEmpty {
-            let pick = generator.integer(below: eligible.count)
-            chosen.append(table.members[eligible[pick]].contact)
-            eligible.swapAt(pick, eligible.count - 1)
-            eligible.removeLast()
+        if callers.heard(id, at: now.monotonic) { return .alive }
+        guard let index = table.present.index(of: id) else { return table.standing(of: id) }
+        guard !table.present[index].isSuspected else {
+            table.heard(at: index, now.monotonic)
+            return .suspected
+        }
+        if let displaced = callers.add(id, at: now.monotonic) {
+            let place = table.present.firstIndex(notBelow: displaced.prefix)
+            if place < table.present.count, table.present.prefixes[place] == displaced.prefix {
+                table.heard(at: place, displaced.heard)
+            }
+        }
+        return .alive
+    }
+
+    func lastHeard(_ id: NodeID) -> MonotonicInstant? {
+        if let probe = probes.first(where: { $0.id == id }) { return probe.lastHeard }
+        return callers.lastHeard(id) ?? table.present.index(of: id).flatMap { table.present[$0].heard.instant }
+    }
+
+    /// Up to `count` different members that are alive, chosen at random: by lot as long as that finds somebody, then in
+    /// turn from a place drawn by lot.
+    mutating func randomMembers(count: Int, except excluded: NodeID? = nil) -> [MemberRecord] {
+        var chosen: [MemberRecord] = []
+        let present = table.present
+        guard !present.isEmpty else { return chosen }
+        func isEligible(_ member: PresentMember) -> Bool {
+            !member.isSuspected && member.id != excluded && !chosen.contains { $0 === member.record }
+        }
+        var draws = 0
+        while chosen.count < count, draws < 4 * count + 8 {
+            draws += 1
+            let member = present[generator.integer(below: present.count)]
+            if isEligible(member) { chosen.append(member.record) }
+        }
+        let start = chosen.count < count ? generator.integer(below: present.count) : 0
+        for offset in 0..<present.count where chosen.count < count {
+            let member = present[(start + offset) % present.count]
+            if isEligible(member) { chosen.append(member.record) }
         }
         return chosen
     }

@@ -64,7 +64,13 @@ extension MemberDescription {
 
     /// Reads to the end of `reader`. Nil where a field is malformed or beyond its limit.
     package init?(from reader: inout ByteReader, _ suite: CryptoSuite) {
-        guard let contact = reader.readContact(suite), let version = reader.readUInt64(),
+        self.init(from: &reader) { suite.nodeID(of: $0) }
+    }
+
+    /// The same, with the id that `naming` knows or computes.
+    init?(from reader: inout ByteReader, naming: (PublicKey) -> NodeID) {
+        guard let key = reader.readBytes32(), let addresses = reader.readAddressList(),
+            let version = reader.readUInt64(),
             let instance = reader.readUInt64(), let load = reader.readUInt16(), let slots = reader.readUInt16(),
             let roles = reader.readUInt8(),
             let workers = reader.readVarint(limit: UInt64(RoutingLimits.workersPerMember))
@@ -77,9 +83,10 @@ extension MemberDescription {
         guard let url = reader.readString(limit: RoutingLimits.urlBytes),
             let region = reader.readString(limit: RoutingLimits.regionBytes),
             let coordinate = Coordinate(from: &reader),
-            version <= RoutingLimits.version, load <= 1000, !contact.addresses.isEmpty,
+            version <= RoutingLimits.version, load <= 1000, !addresses.isEmpty,
             reader.remaining <= RoutingLimits.unknownDescriptionBytes
         else { return nil }
+        let contact = Contact(id: naming(PublicKey(key)), key: PublicKey(key), addresses: addresses)
         self.init(
             contact: contact, version: version, instance: instance, load: load, freeChildSlots: slots,
             roles: MemberRoles(rawValue: roles), workerPorts: ports, publicURL: url, region: region,

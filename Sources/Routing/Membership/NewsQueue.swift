@@ -1,78 +1,150 @@
 import SwarmCore
 
-/// News this node still has to tell, one item per member, told least often first (SWIM §4.1: infection-style
-/// dissemination on the back of probes).
-struct NewsQueue: Sendable {
-    private struct Item: Sendable {
-        let subject: NodeID
-        let bytes: [UInt8]
-        var tellings = 0
-        /// Told a third as often: a load or a coordinate, which the next sync repairs.
-        let isMinor: Bool
-        var isUrgent: Bool
+/// News in the form it is queued and sent in.
+enum News: Sendable {
+    case alive(MemberRecord)
+    /// Suspected, failed or left, in the words of `NewsEntry.status`.
+    case status(MemberStatus, NodeID, version: UInt64, accuser: UInt64)
+
+    var subject: NodeID {
+        switch self {
+        case .alive(let record): record.id
+        case .status(_, let id, _, _): id
+        }
     }
 
-    /// In order of arrival; short (`RoutingLimits.queuedNews`).
-    private var items: [Item] = []
-    /// Whether something waits to be pushed at once.
-    private(set) var hasUrgent = false
-
-    var count: Int { items.count }
-
-    /// Replaces older news about the same member. A full queue drops what was told most often.
-    mutating func add(_ entry: NewsEntry, isUrgent: Bool, isMinor: Bool) {
-        let bytes = entry.encoded()
-        guard !bytes.isEmpty else { return }
-        remove(entry.subject)
-        if items.count >= RoutingLimits.queuedNews {
-            var worst = 0
-            for index in items.indices where items[index].tellings > items[worst].tellings { worst = index }
-            items.remove(at: worst)
+    /// Bytes on the wire with the length prefix.
+    var byteCount: Int {
+        switch self {
+        case .alive(let record): record.entry.count + VarInt.byteCount(of: UInt64(record.entry.count))
+        case .status: 1 + Self.statusBytes
         }
-        items.append(Item(subject: entry.subject, bytes: bytes, isMinor: isMinor, isUrgent: isUrgent))
-        if isUrgent { hasUrgent = true }
+    }
+
+    /// Tag, id, version and accuser.
+    static var statusBytes: Int { 49 }
+
+    /// Length and entry.
+    func write(to writer: inout ByteWriter) {
+        switch self {
+        case .alive(let record):
+            let entry = record.entry
+            writer.appendLengthPrefixed(entry.span)
+        case .status(let status, let id, let version, let accuser):
+            writer.appendVarint(UInt64(Self.statusBytes))
+            writer.append(status.rawValue)
+            writer.append(id.bytes)
+            writer.append(version)
+            writer.append(accuser)
+        }
+    }
+}
+
+/// News this node still has to tell, one item per member (SWIM §4.1: infection-style dissemination on the back of
+/// probes): first what was never told, then in turn.
+struct NewsQueue: Sendable {
+    private struct Item: Sendable {
+        let news: News
+        /// First word of the subject's id: tells most others apart without a look at their records.
+        let prefix: UInt64
+        var tellings = 0
+        /// Told a sixth as often: a load or a coordinate, which the next sync repairs.
+        let isMinor: Bool
+    }
+
+    private var fresh = Ring<Item>()
+    private var told = Ring<Item>()
+    /// What is to be pushed at once, besides.
+    private(set) var urgent: [News] = []
+
+    var count: Int { fresh.count + told.count }
+
+    /// Replaces older news about the same member. A full queue drops what has been told for longest.
+    mutating func add(_ news: News, isUrgent: Bool, isMinor: Bool) {
+        remove(news.subject)
+        if count >= RoutingLimits.queuedNews, told.popFirst() == nil { _ = fresh.popFirst() }
+        fresh.append(Item(news: news, prefix: news.subject.bytes.word0, isMinor: isMinor))
+        if isUrgent, urgent.count < RoutingLimits.queuedNews { urgent.append(news) }
     }
 
     mutating func remove(_ subject: NodeID) {
-        if let index = items.firstIndex(where: { $0.subject == subject }) { items.remove(at: index) }
+        let prefix = subject.bytes.word0
+        fresh.removeFirst { $0.prefix == prefix && $0.news.subject == subject }
+        told.removeFirst { $0.prefix == prefix && $0.news.subject == subject }
+        if let index = urgent.firstIndex(where: { $0.subject == subject }) { urgent.remove(at: index) }
     }
 
-    /// Up to `byteLimit` bytes of the least-told news; each item leaves after `tellings` tellings.
-    mutating func take(byteLimit: Int, tellings: Int) -> [[UInt8]] {
-        guard !items.isEmpty else { return [] }
-        var order = Array(items.indices)
-        if order.count > 1 { order.sort { (items[$0].tellings, $0) < (items[$1].tellings, $1) } }
-        var taken: [[UInt8]] = []
-        var used = 0
-        for index in order {
-            let size = items[index].bytes.count + 2
-            guard used + size <= byteLimit, taken.count < RoutingLimits.newsEntriesPerMessage else { continue }
-            used += size
-            taken.append(items[index].bytes)
-            items[index].tellings += 1
-        }
-        items.removeAll { $0.tellings >= ($0.isMinor ? tellings / 3 : tellings) && !$0.isUrgent }
-        return taken
-    }
-
-    /// Everything urgent, in messages of at most `byteLimit` bytes; nothing is urgent afterwards.
-    mutating func takeUrgent(byteLimit: Int) -> [[[UInt8]]] {
-        hasUrgent = false
-        var messages: [[[UInt8]]] = []
-        var current: [[UInt8]] = []
-        var used = 0
-        for index in items.indices where items[index].isUrgent {
-            items[index].isUrgent = false
-            let size = items[index].bytes.count + 2
-            if used + size > byteLimit || current.count == RoutingLimits.newsEntriesPerMessage {
-                if !current.isEmpty { messages.append(current) }
-                current = []
-                used = 0
+    /// Appends entries of at most `byteLimit` bytes, at most `countLimit`, and returns their count. Each item leaves
+    /// after `tellings` tellings.
+    mutating func write(byteLimit: Int, countLimit: Int, tellings: Int, to writer: inout ByteWriter) -> Int {
+        guard count > 0 else { return 0 }
+        var room = byteLimit
+        var written = 0
+        // What was told for the first time below comes round again with the next message, not in this one.
+        var turns = told.count
+        while written < countLimit {
+            let isFirst = fresh.first != nil
+            guard let next = isFirst ? fresh.first : (turns > 0 ? told.first : nil) else { break }
+            let size = next.news.byteCount
+            // An entry larger than any probe's room goes by push and sync alone.
+            guard size <= room || size > byteLimit else { break }
+            guard var item = isFirst ? fresh.popFirst() : told.popFirst() else { break }
+            if !isFirst { turns -= 1 }
+            if size <= room {
+                item.news.write(to: &writer)
+                room -= size
+                written += 1
             }
-            current.append(items[index].bytes)
-            used += size
+            item.tellings += 1
+            if item.tellings < (item.isMinor ? max(2, tellings / 6) : tellings) { told.append(item) }
         }
-        if !current.isEmpty { messages.append(current) }
-        return messages
+        return written
+    }
+
+    /// Appends urgent news from `start` on, as far as a message holds it, and returns where the next begins. `count`
+    /// is what was written.
+    func writeUrgent(from start: Int, byteLimit: Int, to writer: inout ByteWriter) -> (next: Int, count: Int) {
+        var room = byteLimit
+        var index = start
+        while index < urgent.count, index - start < RoutingLimits.newsEntriesPerMessage {
+            let size = urgent[index].byteCount
+            guard size <= room else { break }
+            urgent[index].write(to: &writer)
+            room -= size
+            index += 1
+        }
+        return (index, index - start)
+    }
+
+    mutating func urgentWasPushed() { urgent = [] }
+}
+
+/// First in, first out, in one array that is let go when it is empty.
+struct Ring<Element: Sendable>: Sendable {
+    private var elements: [Element] = []
+    private var head = 0
+
+    var count: Int { elements.count - head }
+    var first: Element? { head < elements.count ? elements[head] : nil }
+
+    mutating func append(_ element: Element) { elements.append(element) }
+
+    mutating func popFirst() -> Element? {
+        guard head < elements.count else { return nil }
+        let element = elements[head]
+        head += 1
+        if head == elements.count {
+            self = Ring()
+        } else if head > 32, head * 2 > elements.count {
+            elements.removeFirst(head)
+            head = 0
+        }
+        return element
+    }
+
+    mutating func removeFirst(where matches: (Element) -> Bool) {
+        guard let index = elements[head...].firstIndex(where: matches) else { return }
+        elements.remove(at: index)
+        if head == elements.count { self = Ring() }
     }
 }

@@ -1,3 +1,4 @@
+import DHT
 import MediaRelay
 import SwarmCore
 
@@ -20,9 +21,14 @@ package enum ControlRequest: Sendable {
     case streams(prefix: String)
     /// One stream as carried here, without asking the swarm: no row where it is not.
     case carriedStream(StreamName)
+    /// The way to this node where the stream is carried here, else where it can be had, from the DHT.
     case route(StreamName)
     /// Counters of the whole node, workers included.
     case statistics
+    /// Where the stream is published, as the DHT has it.
+    case locate(StreamName)
+    /// A record of the name with this node as its origin, and no stream behind it; or the end of that.
+    case announce(StreamName, isWithdrawn: Bool)
 }
 
 package struct RequestID: Hashable, Sendable {
@@ -39,6 +45,8 @@ package enum ControlReply: Sendable {
     case streams([StreamSnapshot])
     case route(RouteTrace)
     case statistics(NodeStatistics)
+    /// Nil where the stream is not live.
+    case location(StreamLocation?)
     case refused(ControlRefusal)
 }
 
@@ -112,7 +120,7 @@ package struct StreamSnapshot: Sendable {
     package var isCarried: Bool
 }
 
-/// The way of a stream from its origin to this node.
+/// The way of a stream from its origin to this node; the origin alone where the stream does not come here.
 package struct RouteTrace: Sendable {
     package struct Hop: Sendable {
         package var node: NodeID
@@ -123,6 +131,10 @@ package struct RouteTrace: Sendable {
     package var stream: StreamName
     package var origin: NodeID
     package var hops: [Hop]
+    /// Whether the stream reaches this node now.
+    package var isCarried = true
+    /// Other nodes that have it to give; a sample, and only where it is not carried here.
+    package var carriers: [NodeID] = []
 }
 
 package struct NodeStatistics: Sendable {

@@ -75,7 +75,8 @@ struct StreamDirectory {
     }
 
     var nextRelease: MonotonicInstant? {
-        streams.values.compactMap(\.releaseAt).min()
+        guard !streams.isEmpty else { return nil }
+        return streams.values.reduce(nil) { Deadline.earlier($0, $1.releaseAt) }
     }
 
     func due(at now: MonotonicInstant) -> [StreamName] {

@@ -11,6 +11,9 @@ struct PendingRequests {
         case play(StreamName)
         case listing(prefix: String)
         case statistics(token: UInt64)
+        case locate(StreamName)
+        /// The route of a stream that does not come here.
+        case trace(StreamName)
     }
 
     enum PublishSource {
@@ -30,7 +33,10 @@ struct PendingRequests {
     private(set) var listingCount = 0
 
     var isFull: Bool { entries.count >= CompositionLimits.pendingRequests }
-    var nextDeadline: MonotonicInstant? { entries.values.map(\.deadline).min() }
+    var nextDeadline: MonotonicInstant? {
+        guard !entries.isEmpty else { return nil }
+        return entries.values.reduce(.distantFuture) { min($0, $1.deadline) }
+    }
 
     subscript(id: RequestID) -> Kind? { entries[id]?.kind }
 
@@ -60,7 +66,7 @@ struct PendingRequests {
         case .listing: listingCount -= 1
         case .statistics(let token):
             if collection?.token == token, waiting(forStatistics: token).isEmpty { collection = nil }
-        case .publish, .play: break
+        case .publish, .play, .locate, .trace: break
         }
         return kind
     }

@@ -37,9 +37,17 @@ extension SwarmMachine {
         case .carriedStream(let name):
             reply(id, .streams(localStreams(under: name.text).filter { $0.name == name }), events: &events)
         case .route(let name):
-            reply(id, routeTrace(name).map { .route($0) } ?? .refused(.notLive), events: &events)
+            if let trace = routeTrace(name) {
+                reply(id, .route(trace), events: &events)
+            } else {
+                beginSearch(id, name, .trace(name), at: now, events: &events)
+            }
         case .statistics:
             collectStatistics(id, at: now, events: &events)
+        case .locate(let name):
+            beginSearch(id, name, .locate(name), at: now, events: &events)
+        case .announce(let name, let isWithdrawn):
+            announce(id, name, isWithdrawn: isWithdrawn, at: now, events: &events)
         }
         settle(at: now, into: &out, events: &events)
     }
@@ -106,7 +114,7 @@ extension SwarmMachine {
             case .statistics(let token):
                 // A worker that does not answer in time is left out.
                 reply(id, .statistics(report(pending.collected(token))), events: &events)
-            case .publish: refuse(id, .timedOut, events: &events)
+            case .publish, .locate, .trace: refuse(id, .timedOut, events: &events)
             case nil: break
             }
         }

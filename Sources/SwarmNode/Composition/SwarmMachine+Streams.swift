@@ -80,6 +80,7 @@ extension SwarmMachine {
         if let name = lookupsForRoutes.removeValue(forKey: lookup) {
             offerCandidates(name, location, at: now, events: &events)
         } else if let request = pending.take(lookup: lookup) {
+            if finishSearch(request, location, events: &events) { return }
             finishNameCheck(request, location, at: now, events: &events)
         }
     }

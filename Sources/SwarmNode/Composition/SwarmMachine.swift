@@ -24,6 +24,8 @@ package struct CompositionConfiguration: Sendable {
     package var region: String
     /// This host's own addresses, loopback excluded: tell a peer on the same machine from one elsewhere.
     package var localHosts: [NetworkAddress]
+    /// False only where a simulation measures discovery alone: nobody is watched, no news is told.
+    package var hasMembership = true
 
     package init(
         identity: Identity, secret: SwarmSecret, entropy: Entropy, generator: SeededGenerator, addresses: AddressList,
@@ -112,7 +114,7 @@ package struct SwarmMachine: ~Copyable, Machine {
     package mutating func start(
         seeds: [Contact], at now: Now, into out: inout Outbox, events: inout EventBuffer<SwarmEvent>
     ) {
-        membership.join(seeds, at: now)
+        if configuration.hasMembership { membership.join(seeds, at: now) }
         dht.bootstrap(seeds, at: now, into: &messages, events: &dhtEvents)
         advance(to: now, into: &out, events: &events)
     }
@@ -133,21 +135,26 @@ package struct SwarmMachine: ~Copyable, Machine {
     package mutating func advance(
         to now: Now, into out: inout Outbox, events: inout EventBuffer<SwarmEvent>
     ) {
-        links.advance(to: now, into: &out, events: &linkEvents)
-        dht.advance(to: now, into: &messages, events: &dhtEvents)
-        membership.advance(to: now, into: &messages, events: &memberEvents)
-        routes.advance(to: now, into: &messages, events: &routeEvents)
-        releaseUnwatched(at: now, events: &events)
-        expireRequests(at: now, events: &events)
+        func isDue(_ deadline: MonotonicInstant?) -> Bool { deadline.map { $0 <= now.monotonic } ?? false }
+        if isDue(links.nextDeadline) { links.advance(to: now, into: &out, events: &linkEvents) }
+        if isDue(dht.nextDeadline) { dht.advance(to: now, into: &messages, events: &dhtEvents) }
+        if isDue(membershipDeadline) { membership.advance(to: now, into: &messages, events: &memberEvents) }
+        if isDue(routes.nextDeadline) { routes.advance(to: now, into: &messages, events: &routeEvents) }
+        if isDue(streams.nextRelease) { releaseUnwatched(at: now, events: &events) }
+        if isDue(pending.nextDeadline) { expireRequests(at: now, events: &events) }
         settle(at: now, into: &out, events: &events)
     }
 
     package var nextDeadline: MonotonicInstant? {
         var deadline = Deadline.earlier(links.nextDeadline, dht.nextDeadline)
-        deadline = Deadline.earlier(deadline, membership.nextDeadline)
+        deadline = Deadline.earlier(deadline, membershipDeadline)
         deadline = Deadline.earlier(deadline, routes.nextDeadline)
         deadline = Deadline.earlier(deadline, streams.nextRelease)
         return Deadline.earlier(deadline, pending.nextDeadline)
+    }
+
+    private var membershipDeadline: MonotonicInstant? {
+        configuration.hasMembership ? membership.nextDeadline : nil
     }
 
     // MARK: Between the machines

@@ -31,7 +31,7 @@ package protocol NodeControl: Sendable {
     /// Streams known here whose names lie under `prefix` (empty: all), sorted by name; at most
     /// `HTTPLimits.streamsPerAnswer`.
     func streams(prefix: String) async throws(ControlError) -> [StreamReport]
-    /// The path from the stream's origin to this node; nil where the stream is not live.
+    /// The path from the stream's origin to this node, or where it can be had; nil where the stream is not live.
     func route(stream: StreamName) async throws(ControlError) -> RouteReport?
     func metrics() async throws(ControlError) -> MetricsReport
 

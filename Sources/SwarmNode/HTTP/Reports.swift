@@ -222,10 +222,16 @@ package struct RouteReport: Sendable, Equatable {
     package var stream: String
     package var origin: String
     package var hops: [Hop]
-    package init(stream: String, origin: String, hops: [Hop]) {
+    /// False where the stream does not reach this node: `hops` is the origin alone then.
+    package var isCarried: Bool
+    /// Ids of other nodes that have it, where it is not carried here.
+    package var carriers: [String]
+    package init(stream: String, origin: String, hops: [Hop], isCarried: Bool = true, carriers: [String] = []) {
         self.stream = stream
         self.origin = origin
         self.hops = hops
+        self.isCarried = isCarried
+        self.carriers = carriers
     }
 }
 

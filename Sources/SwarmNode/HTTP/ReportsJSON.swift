@@ -109,6 +109,8 @@ extension RouteReport {
         JSONWriter.object { out in
             out.member("stream", stream)
             out.member("origin", origin)
+            out.member("carried", isCarried)
+            out.array("carriers", carriers) { $0.string($1) }
             out.array("hops", hops) { out, hop in
                 out.object { out in
                     out.member("node", hop.node)

@@ -38,7 +38,9 @@ extension NodeHandle {
                 roundTripMilliseconds: hop.roundTrip?.fractionalMilliseconds, lossRatio: hop.lossRatio,
                 addedDelayMilliseconds: hop.roundTrip.map { $0.fractionalMilliseconds / 2 })
         }
-        return RouteReport(stream: trace.stream.text, origin: trace.origin.description, hops: hops)
+        return RouteReport(
+            stream: trace.stream.text, origin: trace.origin.description, hops: hops, isCarried: trace.isCarried,
+            carriers: trace.carriers.map(\.description))
     }
 
     static func report(

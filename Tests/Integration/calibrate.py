@@ -1,0 +1,321 @@
+"""Twenty real nodes behind a relay, and the simulator's figures for the same swarm: do they agree?
+
+    calibrate.py [--runs 2] [--seeds 20] [--nodes 20] [--matrix FILE] [--simulate 'PATH simulate'] [--json FILE]
+
+Each run starts NODES `mafalda run` processes at sites drawn once from the matrix, lets them settle, and measures what
+they send at rest, how long lookups of streams published elsewhere take (`/api/v1/routes/NAME` at nodes that do not carry
+them), how viewers' paths run and how long a viewer's gap is when the relay that feeds it is killed (`mafalda play`).
+The simulator plays `quiet` and `calibrate` on the same sites with SEEDS seeds. Medians are compared; the last column says
+whether they agree within the larger of 10 % and 15 ms (issue 3). Exit status 1 if one does not.
+"""
+
+import argparse
+import concurrent.futures
+import json
+import os
+import pathlib
+import random
+import shlex
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+from conftest import binary, wait_until
+from relayed_swarm import PLANETLAB, Distances, RelayedSwarm
+
+SDP = """v=0
+o=- 0 0 IN IP4 127.0.0.1
+s=calibration
+c=IN IP4 127.0.0.1
+t=0 0
+m=audio {port} RTP/AVP 111
+a=rtpmap:111 opus/48000/2
+"""
+
+
+class Fed:
+    """Streams without a picture: one plain RTP packet now and then keeps each of them published."""
+
+    def __init__(self):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.ports = []
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self.feed, daemon=True)
+        self.thread.start()
+
+    def publish(self, node, name, port):
+        answer = node.request("POST", f"/api/v1/rtp/{name}", SDP.format(port=port), {"Content-Type": "application/sdp"})
+        assert answer[0] == 201, answer
+        self.ports.append(port)
+
+    def feed(self):
+        sequence = 0
+        while not self.ended.wait(5):
+            sequence += 1
+            for port in list(self.ports):
+                header = bytes([0x80, 111]) + sequence.to_bytes(2) + (sequence * 960).to_bytes(4) + port.to_bytes(4)
+                self.socket.sendto(header + bytes(40), ("127.0.0.1", port))
+
+
+def percentile(values, share):
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else None
+
+
+def measure_rest(swarm, seconds):
+    before = swarm.relay.counts()
+    time.sleep(seconds)
+    after = swarm.relay.counts()
+    packets = sum(map(sum, after["sent"])) - sum(map(sum, before["sent"]))
+    scale = seconds * len(swarm.nodes)
+    return {
+        "datagrams_per_node_second": packets / scale,
+        "bytes_per_node_second": (after["bytes"] - before["bytes"]) / scale,
+        "relay_late_ms_p99": after["late_ms_p99"],
+    }
+
+
+def measure_lookups(swarm, fed, chance, streams, rate, seconds):
+    """Every lookup is of a stream and from a node drawn for it, no pair twice: nobody answers from memory of its own."""
+    origins = {}
+    for number in range(streams):
+        origin = chance.randrange(len(swarm.nodes))
+        fed.publish(swarm.nodes[origin], f"stage/{number}", 43500 + 2 * number)
+        origins[f"stage/{number}"] = origin
+    time.sleep(10)
+    pairs = [(node, name) for name, origin in origins.items() for node in range(len(swarm.nodes)) if node != origin]
+    chance.shuffle(pairs)
+
+    def look(node, name):
+        begin = time.monotonic()
+        status, _, text = swarm.nodes[node].request("GET", f"/api/v1/routes/{name}")
+        elapsed = (time.monotonic() - begin) * 1_000
+        right = status == 200 and json.loads(text)["origin"] == swarm.nodes[origins[name]].id
+        return elapsed, right
+
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        running = []
+        for node, name in pairs[: int(rate * seconds)]:
+            running.append(pool.submit(look, node, name))
+            time.sleep(chance.uniform(0, 2 / rate))
+        results = [one.result() for one in running]
+    own = [timed(swarm.nodes[index]) for index in range(len(swarm.nodes)) for _ in range(3)]
+    return {
+        "lookup_ms": [elapsed for elapsed, right in results if right],
+        "lookup_success_ratio": sum(right for _, right in results) / len(results),
+        "http_ms_p50": statistics.median(own),
+    }
+
+
+def timed(node):
+    """What a question costs that the node answers from its own memory, in ms."""
+    begin = time.monotonic()
+    node.get("/api/v1/members")
+    return (time.monotonic() - begin) * 1_000
+
+
+def measure_media(swarm, chance, viewers):
+    """Viewers at nodes of their own; then the relay that feeds most of them is killed."""
+    places = chance.sample(range(len(swarm.nodes)), viewers + 1)
+    origin, watching = swarm.nodes[places[0]], [swarm.nodes[place] for place in places[1:]]
+    publisher = subprocess.Popen(
+        [binary(), "publish", "live", "--api", origin.url], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    players = []
+    try:
+        wait_until(lambda: "live" in watching[0].stream_names(), 20, what="the stream to be known")
+        for node in watching:
+            command = [binary(), "play", "live", "--api", node.url, "--duration", "60", "--json"]
+            players.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True))
+            time.sleep(0.4)
+        wait_until(lambda: all(node.route("live") for node in watching), 30, what="every viewer's node to carry the stream")
+        time.sleep(10)
+        routes = {node.id: node.route("live") for node in watching}
+        figures = path_figures(swarm, routes)
+        victim = busiest_relay(swarm, routes, origin)
+        orphans = [node for node in watching if victim and victim.id in routes[node.id] and node is not victim]
+        if victim:
+            victim.kill()
+        reports = [json.loads(player.communicate(timeout=90)[0] or "{}") for player in players]
+        gaps = [report["longest_gap_ms"] for node, report in zip(watching, reports) if node in orphans and report]
+        others = [r["longest_gap_ms"] for n, r in zip(watching, reports) if n not in orphans and n is not victim and r]
+        return figures | {"gap_ms": gaps, "undisturbed_gap_ms": others}
+    finally:
+        for process in [publisher, *players]:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+                process.wait(15)
+
+
+def path_figures(swarm, routes):
+    place = {node.id: index for index, node in enumerate(swarm.nodes)}
+    along, direct, hops = [], [], []
+    for route in routes.values():
+        if not route:
+            continue
+        steps = [place[hop] for hop in route]
+        along.append(sum(swarm.distances.round_trip(a, b) for a, b in zip(steps, steps[1:])))
+        direct.append(swarm.distances.round_trip(steps[0], steps[-1]))
+        hops.append(len(steps) - 1)
+    return {"path_rtt_ms": along, "path_rtt_ms_direct": direct, "path_hops": hops}
+
+
+def busiest_relay(swarm, routes, origin):
+    """The node that feeds the most others, the origin aside."""
+    fed = {}
+    for route in routes.values():
+        for hop in (route or [])[1:-1]:
+            fed[hop] = fed.get(hop, 0) + 1
+    fed.pop(origin.id, None)
+    best = max(sorted(fed), key=fed.get, default=None)
+    return next((node for node in swarm.nodes if node.id == best), None)
+
+
+def real_run(options, distances, run):
+    chance = random.Random(f"{options.seed}/{run}")
+    with tempfile.TemporaryDirectory(prefix="mafalda-calibrate-") as folder:
+        swarm = RelayedSwarm(folder, distances, options.nodes, first_port=options.port)
+        fed = Fed()
+        try:
+            swarm.wait_complete()
+            time.sleep(options.settle)
+            figures = measure_rest(swarm, options.rest)
+            figures |= measure_lookups(swarm, fed, chance, options.streams, options.rate, options.lookups)
+            if options.viewers:
+                figures |= measure_media(swarm, chance, options.viewers)
+            return figures
+        finally:
+            fed.ended.set()
+            swarm.stop()
+
+
+def simulate(options, matrix, scenario, seed, *changes):
+    command = [*shlex.split(options.simulate), scenario, "--nodes", options.nodes, "--seed", seed, "--matrix", matrix]
+    command += [*changes, "--json"]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    lines = done.stdout.strip().split("\n")
+    if not lines[-1].startswith("{"):
+        sys.exit(f"{shlex.join(map(str, command))}: exit {done.returncode}: {(done.stderr or done.stdout)[-500:]}")
+    return json.loads(lines[-1])
+
+
+def simulated(options, matrix):
+    """The simulator's figures, each a list over the seeds."""
+    quiet = ["--set", "join.over=5s", "--set", "join.seeds=1", "--set", "join.contacts=1"]
+    look = ["--set", f"streams.stage.count={options.streams}", "--set", f"lookups.finding.rate={options.rate}/s"]
+    look += ["--set", f"duration={options.lookups}s", "--without", "audience", "--without", "relay"]
+    figures = {}
+    jobs = [("quiet", seed, quiet) for seed in range(1, options.seeds + 1)]
+    jobs += [("calibrate", seed, look) for seed in range(1, options.seeds + 1)]
+    if options.viewers:
+        jobs += [("calibrate", seed, []) for seed in range(1, options.seeds + 1)]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = list(pool.map(lambda job: simulate(options, matrix, job[0], job[1], *job[2]), jobs))
+    wanted = {
+        "rest": ["datagrams_per_node_second", "bytes_per_node_second"],
+        "look": ["lookup_ms_p50", "lookup_ms_p90", "lookup_success_ratio"],
+        "media": ["gap_ms_p50", "path_rtt_ms_mean", "path_rtt_ms_direct_mean", "path_hops_mean"],
+    }
+    for (scenario, _, changes), result in zip(jobs, results):
+        kind = "rest" if scenario == "quiet" else "look" if changes else "media"
+        for name in wanted[kind]:
+            if result.get(name) is not None:
+                figures.setdefault(name, []).append(result[name])
+    return figures
+
+
+def pooled(runs):
+    """One list a figure over all runs, reduced as the simulator reduces its own."""
+
+    def every(name):
+        return [value for run in runs for value in run.get(name, [])]
+
+    def each(name):
+        return [run[name] for run in runs if name in run]
+
+    def ratio(values):
+        return statistics.fmean(values) if values else None
+
+    return {
+        "datagrams_per_node_second": ratio(each("datagrams_per_node_second")),
+        "bytes_per_node_second": ratio(each("bytes_per_node_second")),
+        "lookup_ms_p50": percentile(every("lookup_ms"), 0.5),
+        "lookup_ms_p90": percentile(every("lookup_ms"), 0.9),
+        "lookup_success_ratio": ratio(each("lookup_success_ratio")),
+        "gap_ms_p50": percentile(every("gap_ms"), 0.5),
+        "path_rtt_ms_mean": ratio(every("path_rtt_ms")),
+        "path_rtt_ms_direct_mean": ratio(every("path_rtt_ms_direct")),
+        "path_hops_mean": ratio(every("path_hops")),
+    }
+
+
+# What issue 3 demands: the larger of a tenth and 15 ms for times, a tenth for packets at rest.
+JUDGED = {"lookup_ms_p50": 15, "gap_ms_p50": 15, "datagrams_per_node_second": 0}
+
+
+def compare(real, simulation):
+    """Prints the table; returns the names that disagree."""
+    wrong = []
+    print(f"{'figure':<28}{'real':>10}{'simulated':>11}{'difference':>12}")
+    for name, value in real.items():
+        samples = simulation.get(name, [])
+        other = statistics.median(samples) if samples else None
+        if value is None or other is None:
+            shown = [f"{one:.3f}" if one is not None else "-" for one in (value, other)]
+            print(f"{name:<28}{shown[0]:>10}{shown[1]:>11}{'not measured':>14}")
+            if name in JUDGED and samples:
+                wrong.append(name)
+            continue
+        difference = other - value
+        verdict = ""
+        if name in JUDGED:
+            agrees = abs(difference) <= max(0.1 * value, JUDGED[name])
+            verdict = "  agrees" if agrees else "  DIFFERS"
+            wrong += [] if agrees else [name]
+        print(f"{name:<28}{value:>10.3f}{other:>11.3f}{difference:>+12.3f}{verdict}")
+    return wrong
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=2, help="swarms of real processes, each with keys of its own")
+    parser.add_argument("--seeds", type=int, default=20, help="simulated swarms")
+    parser.add_argument("--nodes", type=int, default=20)
+    parser.add_argument("--matrix", default=str(PLANETLAB))
+    parser.add_argument("--seed", type=int, default=1, help="draws the sites")
+    parser.add_argument("--settle", type=float, default=30, help="seconds before anything is measured")
+    parser.add_argument("--rest", type=float, default=60, help="seconds of rest that are measured")
+    parser.add_argument("--streams", type=int, default=40, help="streams that are looked up")
+    parser.add_argument("--rate", type=int, default=4, help="lookups a second")
+    parser.add_argument("--lookups", type=int, default=60, help="seconds of lookups")
+    parser.add_argument("--viewers", type=int, default=12, help="viewers of one stream; 0: no media")
+    parser.add_argument("--port", type=int, default=42000)
+    parser.add_argument("--simulate", help="the simulator's command; default: the program under test with `simulate`")
+    parser.add_argument("--no-simulation", action="store_true")
+    parser.add_argument("--json", help="where the raw figures go")
+    options = parser.parse_args()
+    options.simulate = options.simulate or f"{shlex.quote(binary())} simulate"
+    distances = Distances(options.matrix, options.nodes, options.seed)
+    runs = []
+    for run in range(options.runs):
+        runs.append(real_run(options, distances, run))
+        shown = {name: value for name, value in pooled(runs[-1:]).items() if value is not None}
+        print(f"run {run + 1}: " + ", ".join(f"{name} {value:.3f}" for name, value in shown.items()), flush=True)
+    simulation = {}
+    if not options.no_simulation:
+        with tempfile.NamedTemporaryFile("w", suffix=".csv") as matrix:
+            matrix.write(distances.csv())
+            matrix.flush()
+            simulation = simulated(options, matrix.name)
+    if options.json:
+        pathlib.Path(options.json).write_text(json.dumps({"real": runs, "simulated": simulation}) + "\n")
+    sys.exit(1 if compare(pooled(runs), simulation) else 0)
+
+
+if __name__ == "__main__":
+    main()
