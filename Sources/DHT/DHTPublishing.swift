@@ -98,7 +98,10 @@ extension DHT {
     /// A new neighbour of the key shall hold the record too, soon, but neighbours that come together in one round.
     mutating func hastenPublications(near id: NodeID, at now: MonotonicInstant) {
         addressBook.noteNewcomer(at: now)
-        located.removeAll()
+        located.removeAll { known in
+            guard known.nearest.count >= configuration.bucketSize, let farthest = known.nearest.last else { return true }
+            return id.distance(to: known.key) < farthest.id.distance(to: known.key)
+        }
         for index in publications.indices {
             let publication = publications[index]
             let distance = id.distance(to: publication.key)
@@ -227,7 +230,11 @@ extension DHT {
             publications[index].round.ages.append(answer.age)
         case .nameTaken:
             if let record = answer.incumbent { noteRival(Incumbent(record: record, age: answer.age), index, now) }
-        case .unconfirmed, .superseded, .full, .notResponsible, .refused:
+        case .notResponsible, .refused:
+            // One of the holders is gone, or is none any more: the next round looks for them anew.
+            let key = publications[index].key
+            located.removeAll { $0.key == key }
+        case .unconfirmed, .superseded, .full:
             break
         }
         if publications[index].round.outstanding == 0 {

@@ -130,9 +130,11 @@ struct Publication: Sendable {
 
 /// Where a lookup found the nodes nearest to a key.
 struct LocatedKey: Sendable {
-    /// Long enough for a queue of publications under one key, short beside the churn of neighbours.
-    static var freshness: Interval { .seconds(5) }
-    static var limit: Int { 64 }
+    /// Four rounds: the PUTs themselves tell who is gone, and then holders are looked for anew at once; newcomers near the
+    /// key are found at the latest after this.
+    static var freshness: Interval { .seconds(60) }
+    /// As many keys as 64 streams of two segments have, three each, and some.
+    static var limit: Int { 256 }
 
     let key: Bytes32
     let nearest: [Contact]

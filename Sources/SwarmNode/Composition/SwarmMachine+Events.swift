@@ -46,7 +46,7 @@ extension SwarmMachine {
             finishListing(request, listed, events: &events)
         case .nameTaken(let name):
             loseName(name, at: now, events: &events)
-        case .published, .bootstrapped:
+        case .published, .bootstrapped, .pinged:
             break
         }
     }
