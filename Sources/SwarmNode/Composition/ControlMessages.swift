@@ -27,8 +27,13 @@ package enum ControlRequest: Sendable {
     case statistics
     /// Where the stream is published, as the DHT has it.
     case locate(StreamName)
-    /// A record of the name with this node as its origin, and no stream behind it; or the end of that.
-    case announce(StreamName, isWithdrawn: Bool)
+    /// A record of the name with this node as its origin, and no stream behind it, until it is withdrawn or its time is
+    /// over; or the end of that.
+    case announce(StreamName, isWithdrawn: Bool, lifetime: Interval? = nil)
+    /// Whether a known node's DHT answers.
+    case ping(NodeID)
+    /// What this node's DHT knows and holds.
+    case discovery
 }
 
 package struct RequestID: Hashable, Sendable {
@@ -47,6 +52,9 @@ package enum ControlReply: Sendable {
     case statistics(NodeStatistics)
     /// Nil where the stream is not live.
     case location(StreamLocation?)
+    /// The round trip, nil where no answer came.
+    case pinged(Interval?)
+    case discovery(DiscoverySnapshot)
     case refused(ControlRefusal)
 }
 
@@ -65,6 +73,7 @@ package enum ControlRefusal: Error, Sendable, Equatable {
     case nameTaken
     case full
     case unknownSession
+    case unknownNode
     case entityTagMismatch
     case timedOut
     case stopping
@@ -118,6 +127,29 @@ package struct StreamSnapshot: Sendable {
     package var viewers: Int
     package var children: Int
     package var isCarried: Bool
+}
+
+/// A node's part of the DHT.
+package struct DiscoverySnapshot: Sendable {
+    package struct Row: Sendable {
+        package var id: NodeID
+        package var addresses: AddressList
+        package var roundTrip: Interval?
+        /// Since it was last heard.
+        package var silence: Interval
+        /// Requests in a row that it left unanswered.
+        package var failures: Int
+        /// Among the nearest to this node.
+        package var isSibling: Bool
+    }
+
+    /// Nodes of the swarm, as the density of ids tells.
+    package var estimatedNodes: Double
+    /// Nearest to this node first.
+    package var rows: [Row]
+    package var published: [StreamName]
+    /// Other nodes' living records, what is remembered of dead ones, and cached copies.
+    package var records: RecordStore.Counts
 }
 
 /// The way of a stream from its origin to this node; the origin alone where the stream does not come here.

@@ -46,6 +46,9 @@ extension SwarmMachine {
             finishListing(request, listed, events: &events)
         case .nameTaken(let name):
             loseName(name, at: now, events: &events)
+        case .pinged(let lookup, let roundTrip):
+            guard let request = pending.take(lookup: lookup) else { return }
+            reply(request, .pinged(roundTrip), events: &events)
         case .published, .bootstrapped:
             break
         }

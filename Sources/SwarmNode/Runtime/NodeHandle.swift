@@ -5,7 +5,7 @@ import SwarmCore
 
 /// The running node as HTTP sees it.
 final class NodeHandle: NodeControl {
-    private let gate: ControlGate
+    let gate: ControlGate
     private let notices: NoticeBoard
     private let identity: NodeID
     private let swarmName: String
@@ -69,7 +69,7 @@ final class NodeHandle: NodeControl {
         return SessionAnswer(session: created.token, sdp: created.sdp, etag: created.entityTag)
     }
 
-    private static func error(_ reply: ControlReply) -> ControlError {
+    static func error(_ reply: ControlReply) -> ControlError {
         guard case .refused(let refusal) = reply else { return .failed("the node gave an unexpected answer") }
         return switch refusal {
         case .badOffer(let text): .badOffer(text)
@@ -79,6 +79,7 @@ final class NodeHandle: NodeControl {
         case .nameTaken: .nameTaken
         case .full: .full(retryAfterSeconds: 2)
         case .unknownSession: .unknownSession
+        case .unknownNode: .unknownNode
         case .entityTagMismatch: .entityTagMismatch
         case .timedOut: .timeout
         case .stopping: .stopping
