@@ -86,7 +86,7 @@ let node: [Target] = [
     module(
         "SwarmNode",
         [
-            "SwarmCore", "SwarmCrypto", "EventLoop", "MediaRelay", "Composition", "CDemoClip", "CBenchFloor",
+            "SwarmCore", "SwarmCrypto", "DHT", "EventLoop", "MediaRelay", "Composition", "CDemoClip", "CBenchFloor",
             .product(name: "Hummingbird", package: "hummingbird"),
             .product(name: "HummingbirdTLS", package: "hummingbird"),
             .product(name: "NIOCore", package: "swift-nio"),
@@ -105,7 +105,7 @@ let node: [Target] = [
     .executableTarget(
         name: "mafalda",
         dependencies: [
-            "SwarmNode", "SwarmCore", "SwarmCrypto", "Simulations",
+            "SwarmNode", "DHT", "SwarmCore", "SwarmCrypto", "Simulations",
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
             .product(name: "AsyncHTTPClient", package: "async-http-client"),
         ],

@@ -5,12 +5,12 @@ import SwarmCore
 /// What the node's users ask of the composition. Each request is answered by exactly one `ControlReply` with its id,
 /// at the latest after `CompositionLimits.requestTimeout`.
 package enum ControlRequest: Sendable {
-    /// WHIP: an SDP offer that wants to publish.
-    case publish(StreamName, offer: String)
+    /// WHIP: an SDP offer that wants to publish. A name bound to a key needs that key's word for this node.
+    case publish(StreamName, offer: String, delegation: Delegation? = nil)
     /// WHEP: an SDP offer that wants to play.
     case play(StreamName, offer: String)
     /// An SDP file that describes clear RTP sent to this host.
-    case publishPlainRTP(StreamName, description: String)
+    case publishPlainRTP(StreamName, description: String, delegation: Delegation? = nil)
     /// Trickled candidates, or an ICE restart. `entityTag` nil matches any.
     case patch(session: String, entityTag: String?, fragment: String)
     case delete(session: String)
@@ -72,6 +72,8 @@ package enum ControlRefusal: Error, Sendable, Equatable {
     case notLive
     case nameTaken
     case full
+    /// The name is bound to a key that has not, or not validly, given it to this node; one line says why.
+    case notDelegated(String)
     case unknownSession
     case unknownNode
     case entityTagMismatch

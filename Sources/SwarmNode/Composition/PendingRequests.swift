@@ -6,7 +6,7 @@ import SwarmCore
 struct PendingRequests {
     enum Kind {
         /// A publisher whose name is being checked in the DHT.
-        case publish(StreamName, PublishSource)
+        case publish(StreamName, PublishSource, Delegation?)
         /// A viewer: the stream's entry holds the offer.
         case play(StreamName)
         case listing(prefix: String)

@@ -12,10 +12,10 @@ extension SwarmMachine {
         events: inout EventBuffer<SwarmEvent>
     ) {
         switch request {
-        case .publish(let name, let offer):
-            beginPublish(id, name, .offer(offer), at: now, events: &events)
-        case .publishPlainRTP(let name, let description):
-            beginPublish(id, name, .plain(description), at: now, events: &events)
+        case .publish(let name, let offer, let delegation):
+            beginPublish(id, name, .offer(offer), delegation, at: now, events: &events)
+        case .publishPlainRTP(let name, let description, let delegation):
+            beginPublish(id, name, .plain(description), delegation, at: now, events: &events)
         case .play(let name, let offer):
             beginPlay(id, name, offer, at: now, events: &events)
         case .patch(let token, let entityTag, let fragment):

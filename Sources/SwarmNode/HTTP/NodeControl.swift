@@ -58,15 +58,21 @@ package struct SessionRequest: Sendable, Equatable {
     package var stream: StreamName
     /// SDP, as received.
     package var offer: String
+    /// `mfd1:…`, for a name bound to a key: from the token, or beside it in the query.
+    package var delegation: String?
     /// What the bearer's token allows, already checked for verb, name and expiry; nil on an open node.
     package var claims: AccessClaims?
     /// Whether a 307 may answer: a POST that has not been redirected before.
     package var mayRedirect: Bool
 
-    package init(stream: StreamName, offer: String, claims: AccessClaims? = nil, mayRedirect: Bool = false) {
+    package init(
+        stream: StreamName, offer: String, claims: AccessClaims? = nil, delegation: String? = nil,
+        mayRedirect: Bool = false
+    ) {
         self.stream = stream
         self.offer = offer
         self.claims = claims
+        self.delegation = delegation
         self.mayRedirect = mayRedirect
     }
 }

@@ -1,4 +1,5 @@
 import Composition
+import DHT
 import EventLoop
 import MediaRelay
 import SwarmCore
@@ -37,7 +38,9 @@ final class NodeHandle: NodeControl {
     // MARK: Sessions
 
     func publish(_ request: SessionRequest) async throws(ControlError) -> SessionAnswer {
-        try Self.session(await gate.ask(.publish(request.stream, offer: request.offer)))
+        let delegation = try Self.delegation(of: request)
+        let wanted = ControlRequest.publish(request.stream, offer: request.offer, delegation: delegation)
+        return try Self.session(await gate.ask(wanted))
     }
 
     func play(_ request: SessionRequest) async throws(ControlError) -> SessionAnswer {
@@ -45,7 +48,16 @@ final class NodeHandle: NodeControl {
     }
 
     func publishPlainRTP(_ request: SessionRequest) async throws(ControlError) -> SessionAnswer {
-        try Self.session(await gate.ask(.publishPlainRTP(request.stream, description: request.offer)))
+        let delegation = try Self.delegation(of: request)
+        let wanted = ControlRequest.publishPlainRTP(
+            request.stream, description: request.offer, delegation: delegation)
+        return try Self.session(await gate.ask(wanted))
+    }
+
+    private static func delegation(of request: SessionRequest) throws(ControlError) -> Delegation? {
+        guard let text = request.delegation else { return nil }
+        guard let delegation = Delegation(text: text) else { throw .forbidden("the delegation is malformed") }
+        return delegation
     }
 
     func patch(
@@ -79,6 +91,7 @@ final class NodeHandle: NodeControl {
         case .nameTaken: .nameTaken
         case .full: .full(retryAfterSeconds: 2)
         case .unknownSession: .unknownSession
+        case .notDelegated(let reason): .forbidden(reason)
         case .unknownNode: .unknownNode
         case .entityTagMismatch: .entityTagMismatch
         case .timedOut: .timeout
