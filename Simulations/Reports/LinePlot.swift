@@ -30,7 +30,8 @@ struct LinePlot {
             let color = Self.colors[index % Self.colors.count]
             let step = max(1, line.points.count / Self.mostPoints)
             var places: [(x: Double, y: Double)] = []
-            for (number, point) in line.points.enumerated() where number % step == 0 || number == line.points.count - 1 {
+            for (number, point) in line.points.enumerated() where number % step == 0 || number == line.points.count - 1
+            {
                 places.append(Self.place(point, x, y))
             }
             writer.polyline(places, color: color)
@@ -150,11 +151,13 @@ struct TreePlot {
         }
         for entry in entries {
             guard let place = places[entry.node] else { continue }
-            writer.circle(place, radius: 5, color: entry.parent == nil ? "#c0392b" : entry.viewers > 0 ? "#1b6ca8" : "#777777")
+            writer.circle(
+                place, radius: 5, color: entry.parent == nil ? "#c0392b" : entry.viewers > 0 ? "#1b6ca8" : "#777777")
             writer.text("\(entry.node)", at: (place.x, place.y + 18), anchor: "middle", size: 9)
         }
         writer.text(
-            "red: origin, blue: with viewers, grey: relay; rows: hops", at: (40, Double(rows.count) * 90 + 58), size: 11)
+            "red: origin, blue: with viewers, grey: relay; rows: hops", at: (40, Double(rows.count) * 90 + 58), size: 11
+        )
         return Plot(name: "tree", svg: writer.text)
     }
 }

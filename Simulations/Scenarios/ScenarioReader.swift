@@ -143,7 +143,8 @@ struct ScenarioTreeReader {
             throw top.problem("liveness", "is demanded by the checkers, and 'checks' are off")
         }
         if scenario.fidelity == .packets, scenario.nodes > Self.mostPacketNodes {
-            throw top.problem("nodes", "is \(scenario.nodes): packet by packet at most \(Self.mostPacketNodes) can be played")
+            throw top.problem(
+                "nodes", "is \(scenario.nodes): packet by packet at most \(Self.mostPacketNodes) can be played")
         }
         if scenario.fidelity != .discovery, !scenario.hasMembership {
             throw top.problem("membership", "can't be off where media is simulated: nobody would find a dead parent")

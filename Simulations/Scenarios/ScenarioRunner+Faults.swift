@@ -60,12 +60,8 @@ extension ScenarioRunner {
         case .partition(let isOneWay):
             var groups = [UInt8](repeating: 0, count: simulation.nodes.count)
             for index in targets { groups[index] = 1 }
-            let barrier = barriers.add(groups, isOneWay: isOneWay)
+            partitions.append((groups, now, end))
             add(.partition(groups: groups, isOneWay: isOneWay), until: end)
-            simulation.schedule(at: end) { [unowned self] _ in
-                barriers.remove(barrier)
-                fabric?.pathsChanged()
-            }
         case .clog: for index in targets { add(.cloggedNode(index), until: end) }
         case .loss(let share):
             add(.loss(from: set, to: .all, share: share), until: end)
@@ -77,18 +73,20 @@ extension ScenarioRunner {
         case .capacity(let rate): for index in targets { add(.capacity(node: index, bitsPerSecond: rate), until: end) }
         default: break
         }
-        fabric?.pathsChanged()
     }
 
     private func add(_ kind: NetworkFault.Kind, until end: UInt64) {
-        if simulation.network.add(NetworkFault(kind, from: now, until: end)) == nil { refusedFaults += 1 }
+        if simulation.begin(NetworkFault(kind, from: now, until: end)) == nil { refusedFaults += 1 }
     }
 
     /// The measured time is over: whatever was broken works again.
     func endFaults() {
-        simulation.network.endAllFaults()
-        barriers.removeAll()
-        fabric?.pathsChanged()
+        simulation.endAllFaults()
+    }
+
+    /// Whether a partition, of one way or both, lay between two nodes at any time since `begin`.
+    func wereApart(_ a: Int, _ b: Int, since begin: UInt64) -> Bool {
+        partitions.contains { $0.groups[a] != $0.groups[b] && $0.begin <= now && $0.end > begin }
     }
 
     // MARK: Targets

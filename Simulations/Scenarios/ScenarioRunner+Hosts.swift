@@ -44,12 +44,8 @@ extension ScenarioRunner {
         let node = simulation.nodes[index]
         guard !node.isUp else { return }
         if identity != .same { hosts.identities[index] = node.life }
-        var configuration = simulation.configuration(
-            of: index, life: node.life, identityOf: hosts.identities[index])
-        if hosts.roles[index] == nil, let plane = makeMedia(of: node, configuration.identity.id) {
-            node.media = plane
-            configuration.fingerprint = plane.fingerprint
-        }
+        let keyLife = hosts.identities[index]
+        let configuration = simulation.configuration(of: index, life: node.life, identityOf: keyLife)
         hosts.upSince[index] = now
         hosts.dead.removeAll { $0.id == configuration.identity.id }
         hosts.nodes[configuration.identity.id] = index
@@ -58,20 +54,7 @@ extension ScenarioRunner {
         if let role = hosts.roles[index] {
             simulation.start(node, adversary(role, index, configuration, at: time), seeds: seeds)
         } else {
-            simulation.start(node, SwarmHost(configuration, at: time), seeds: seeds)
-        }
-    }
-
-    /// The node's media workers in the scenario's fidelity.
-    private func makeMedia(of node: SimulatedNode, _ id: NodeID) -> (any MediaPlane)? {
-        switch scenario.fidelity {
-        case .discovery: return nil
-        case .packets: return simulation.makePacketMedia(of: node.index, life: node.life)
-        case .flow:
-            guard let fabric else { return nil }
-            let plane = FlowMedia(fabric: fabric, node: node.index, id: id)
-            fabric.setCapacity(scenario.network.uplinkBitsPerSecond, of: node.index)
-            return plane
+            simulation.start(node, seeds: seeds, identityOf: keyLife)
         }
     }
 

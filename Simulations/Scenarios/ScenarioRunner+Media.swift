@@ -3,12 +3,6 @@ import SwarmCore
 
 /// Figures of media: who is served, how long they lacked it, over which ways and at whose cost.
 extension ScenarioRunner {
-    /// What was before the measured time does not count.
-    func forgetGaps() {
-        fabric?.forgetGaps()
-        for node in simulation.nodes { (node.media as? PacketMedia)?.forgetGaps(at: node.clock.now(now)) }
-    }
-
     /// At the end of the run.
     func mediaFigures() -> [Figure] {
         guard scenario.fidelity != .discovery, !audience.viewers.isEmpty else { return [] }

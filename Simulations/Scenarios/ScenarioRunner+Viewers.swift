@@ -108,17 +108,4 @@ extension ScenarioRunner {
         guard let swarm = node.swarm, swarm.machine.childCount > 0 else { return false }
         return truth.published(at: node.index).isEmpty
     }
-
-    /// Once a second each node is told its load, as `mafalda run` tells its own: what it sends of what it may.
-    func scheduleLoad() {
-        guard let fabric, scenario.network.uplinkBitsPerSecond != nil else { return }
-        simulation.repeatEvery(.seconds(1)) { [unowned self] _ in
-            for node in simulation.nodes {
-                guard let swarm = node.swarm, node.pausedUntil <= now else { continue }
-                swarm.machine.updateLoad(min(1, fabric.utilisation(of: node.index)), at: node.clock.now(now))
-                simulation.arm(node)
-            }
-            return true
-        }
-    }
 }

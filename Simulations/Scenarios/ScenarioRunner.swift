@@ -12,10 +12,10 @@ package final class ScenarioRunner {
     package let timeline: ScenarioTimeline
     package let simulation: Simulation
     package let checks: CheckSuite?
+    /// Nil where discovery alone is simulated.
+    let media: SimulationMedia?
     /// Media as rates, in that fidelity.
-    let fabric: FlowFabric?
-    /// Where a path lets nothing through at present, for the fabric.
-    let barriers = PathBarriers()
+    var fabric: FlowFabric? { media?.fabric }
 
     package internal(set) var truth = StreamTruth()
     package internal(set) var ledger: LookupLedger
@@ -27,12 +27,13 @@ package final class ScenarioRunner {
     var hosts: HostBook
     var probe: ScenarioProbe?
     var replays: ReplayAttack?
-    /// Counters at the beginning and the end of the measured time.
+    /// Who was cut off from whom and when: a lookup across a partition proves nothing.
+    var partitions: [(groups: [UInt8], begin: UInt64, end: UInt64)] = []
     /// Each node's media egress, summed over the samples of the measured time.
     var egressSums: [Double]
-    var bytesAtLastSample: [UInt64]
     /// As they were at the end of the measured time.
     var pathFigures: [Figure] = []
+    /// Counters at the beginning and the end of the measured time.
     var before: TrafficSample?
     var after: TrafficSample?
     /// What lookups and other samples wrote for `--jsonl`, when asked for.
@@ -56,9 +57,16 @@ package final class ScenarioRunner {
         namesGiven = Array(repeating: 0, count: scenario.streams.count)
         hosts = HostBook(nodes: scenario.nodes)
         egressSums = Array(repeating: 0, count: scenario.nodes)
-        bytesAtLastSample = Array(repeating: 0, count: scenario.nodes)
-        let barriers = barriers
-        fabric = scenario.fidelity == .flow ? simulation.makeFlowFabric { barriers.isOpen($0, $1) } : nil
+        let fidelity: SimulationMedia.Fidelity? =
+            switch scenario.fidelity {
+            case .discovery: nil
+            case .flow: .flow
+            case .packets: .packets
+            }
+        let simulation = simulation
+        media = fidelity.map {
+            SimulationMedia($0, in: simulation, capacityBitsPerSecond: scenario.network.uplinkBitsPerSecond)
+        }
         for _ in 0..<scenario.nodes { simulation.addNode() }
         let adversaries = Self.makeReplays(scenario, simulation)
         replays = adversaries
@@ -80,9 +88,8 @@ package final class ScenarioRunner {
         for index in scenario.viewers.indices { scheduleViewers(index) }
         for fault in scenario.faults { schedule(fault) }
         scheduleSamples()
-        scheduleLoad()
         simulation.schedule(at: timeline.settled) { [unowned self] _ in
-            forgetGaps()
+            media?.forgetGaps()
             before = TrafficSample(self)
             replays?.begin(every: .milliseconds(50), until: timeline.measured, in: simulation)
         }
@@ -147,33 +154,4 @@ struct TrafficSample {
         nodesUp = runner.simulation.nodes.count { $0.isUp }
         answers = runner.simulation.nodes.map { $0.swarm?.machine.dhtTraffic[.answersSent] ?? 0 }
     }
-}
-
-/// Who cannot reach whom, as the partitions of the moment have it.
-final class PathBarriers {
-    struct Barrier {
-        let id: Int
-        let groups: [UInt8]
-        let isOneWay: Bool
-    }
-
-    private var barriers: [Barrier] = []
-    private var nextID = 0
-
-    func isOpen(_ from: Int, _ to: Int) -> Bool {
-        barriers.allSatisfy { barrier in
-            let source = barrier.groups[from]
-            let target = barrier.groups[to]
-            return barrier.isOneWay ? source >= target : source == target
-        }
-    }
-
-    func add(_ groups: [UInt8], isOneWay: Bool) -> Int {
-        nextID += 1
-        barriers.append(Barrier(id: nextID, groups: groups, isOneWay: isOneWay))
-        return nextID
-    }
-
-    func remove(_ id: Int) { barriers.removeAll { $0.id == id } }
-    func removeAll() { barriers = [] }
 }

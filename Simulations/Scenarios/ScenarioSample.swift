@@ -33,14 +33,6 @@ package struct ScenarioSample: Sendable {
 extension ScenarioRunner {
     private static var mostSamples: UInt64 { 2000 }
 
-    /// What a node sends of media now: the fabric's truth, or what left it since the last sample, control and all.
-    private func egress(of node: SimulatedNode, seconds: Double) -> Double {
-        if let fabric { return fabric.egressBitsPerSecond(of: node.index) }
-        let sent = node.bytesSent - min(node.bytesSent, bytesAtLastSample[node.index])
-        bytesAtLastSample[node.index] = node.bytesSent
-        return Double(sent) * 8 / seconds
-    }
-
     /// Every second, or less often in runs that are longer than `mostSamples` of them.
     func scheduleSamples() {
         let step = max(1_000_000_000, timeline.end / Self.mostSamples)
@@ -71,18 +63,18 @@ extension ScenarioRunner {
             sample.viewers = measures.count
             sample.viewersWithoutMedia = measures.count { $0.timeToFirstKeyFrame == nil || $0.isWithoutMedia }
         }
-        sample.egressMaxOverMean = addEgress(seconds: Double(now - begun) / 1_000_000_000)
+        sample.egressMaxOverMean = addEgress()
         samples.append(sample)
     }
 
     /// Adds what every node sends of media now to the books; the busiest over the mean.
-    private func addEgress(seconds: Double) -> Double? {
-        guard scenario.fidelity != .discovery else { return nil }
+    private func addEgress() -> Double? {
+        guard let media else { return nil }
         var sum = 0.0
         var most = 0.0
         var count = 0
         for node in simulation.nodes where node.isUp && node.media != nil {
-            let egress = egress(of: node, seconds: seconds)
+            let egress = media.egressBitsPerSecond(of: node)
             if timeline.isMeasured(now) { egressSums[node.index] += egress }
             sum += egress
             most = max(most, egress)
