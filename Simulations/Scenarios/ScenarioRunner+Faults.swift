@@ -60,9 +60,8 @@ extension ScenarioRunner {
         case .partition(let isOneWay):
             var groups = [UInt8](repeating: 0, count: simulation.nodes.count)
             for index in targets { groups[index] = 1 }
-            let barrier = barriers.add(groups, isOneWay: isOneWay)
+            partitions.append((groups, now, end))
             add(.partition(groups: groups, isOneWay: isOneWay), until: end)
-            simulation.schedule(at: end) { [unowned self] _ in barriers.remove(barrier) }
         case .clog: for index in targets { add(.cloggedNode(index), until: end) }
         case .loss(let share):
             add(.loss(from: set, to: .all, share: share), until: end)
@@ -83,7 +82,11 @@ extension ScenarioRunner {
     /// The measured time is over: whatever was broken works again.
     func endFaults() {
         simulation.endAllFaults()
-        barriers.removeAll()
+    }
+
+    /// Whether a partition, of one way or both, lay between two nodes at any time since `begin`.
+    func wereApart(_ a: Int, _ b: Int, since begin: UInt64) -> Bool {
+        partitions.contains { $0.groups[a] != $0.groups[b] && $0.begin <= now && $0.end > begin }
     }
 
     // MARK: Targets

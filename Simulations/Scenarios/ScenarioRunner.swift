@@ -16,8 +16,6 @@ package final class ScenarioRunner {
     let media: SimulationMedia?
     /// Media as rates, in that fidelity.
     var fabric: FlowFabric? { media?.fabric }
-    /// Where a path lets nothing through at present, for judging answers.
-    let barriers = PathBarriers()
 
     package internal(set) var truth = StreamTruth()
     package internal(set) var ledger: LookupLedger
@@ -29,11 +27,13 @@ package final class ScenarioRunner {
     var hosts: HostBook
     var probe: ScenarioProbe?
     var replays: ReplayAttack?
-    /// Counters at the beginning and the end of the measured time.
+    /// Who was cut off from whom and when: a lookup across a partition proves nothing.
+    var partitions: [(groups: [UInt8], begin: UInt64, end: UInt64)] = []
     /// Each node's media egress, summed over the samples of the measured time.
     var egressSums: [Double]
     /// As they were at the end of the measured time.
     var pathFigures: [Figure] = []
+    /// Counters at the beginning and the end of the measured time.
     var before: TrafficSample?
     var after: TrafficSample?
     /// What lookups and other samples wrote for `--jsonl`, when asked for.
@@ -154,33 +154,4 @@ struct TrafficSample {
         nodesUp = runner.simulation.nodes.count { $0.isUp }
         answers = runner.simulation.nodes.map { $0.swarm?.machine.dhtTraffic[.answersSent] ?? 0 }
     }
-}
-
-/// Who cannot reach whom, as the partitions of the moment have it.
-final class PathBarriers {
-    struct Barrier {
-        let id: Int
-        let groups: [UInt8]
-        let isOneWay: Bool
-    }
-
-    private var barriers: [Barrier] = []
-    private var nextID = 0
-
-    func isOpen(_ from: Int, _ to: Int) -> Bool {
-        barriers.allSatisfy { barrier in
-            let source = barrier.groups[from]
-            let target = barrier.groups[to]
-            return barrier.isOneWay ? source >= target : source == target
-        }
-    }
-
-    func add(_ groups: [UInt8], isOneWay: Bool) -> Int {
-        nextID += 1
-        barriers.append(Barrier(id: nextID, groups: groups, isOneWay: isOneWay))
-        return nextID
-    }
-
-    func remove(_ id: Int) { barriers.removeAll { $0.id == id } }
-    func removeAll() { barriers = [] }
 }
