@@ -100,6 +100,7 @@ extension SwarmMachine {
                 name: "child nodes", count: routes.maxChildren - routes.freeChildSlots, limit: routes.maxChildren),
             TableAudit(name: "streams", count: streams.count, limit: CompositionLimits.streams),
             TableAudit(name: "sessions", count: sessions.count, limit: CompositionLimits.sessions),
+            TableAudit(name: "listings", count: pending.listingCount, limit: CompositionLimits.listings),
             TableAudit(name: "lookups for routes", count: lookupsForRoutes.count, limit: DHTLimits.lookups),
             TableAudit(name: "plain requests", count: plainRequests.count, limit: CompositionLimits.pendingRequests),
         ]
