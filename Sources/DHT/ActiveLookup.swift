@@ -21,29 +21,40 @@ struct ActiveLookup: Sendable {
         }
     }
 
-    /// No lookup lasts longer: askLimit peers of six late requests each would, in a swarm where nobody answers.
+    /// No lookup lasts longer, whatever the other side invents.
     static var longest: Interval { .seconds(10) }
 
     let id: LookupID
     let purpose: Purpose
     var search: ClosestLookup
+    let region: HolderRegion
     /// What is asked at each step; nil for nodes only.
     let query: GetQuery?
     var gathered = GatheredRecords()
     var pages = PageReader()
+    /// The nearest to the target of those who answered without a living origin: where a copy of it would help others.
+    private(set) var emptyHanded: Contact?
     let endsAt: MonotonicInstant
     /// Something happened since the search was last driven.
-    var isDirty = true
+    var isDirty = false
 
-    init(id: LookupID, purpose: Purpose, search: ClosestLookup, query: GetQuery?, startedAt: MonotonicInstant) {
+    init(
+        id: LookupID, purpose: Purpose, search: ClosestLookup, region: HolderRegion, query: GetQuery?,
+        startedAt: MonotonicInstant
+    ) {
         self.id = id
         self.purpose = purpose
         self.search = search
+        self.region = region
         self.query = query
         endsAt = startedAt + Self.longest
     }
 
-    var nextDeadline: MonotonicInstant? { Deadline.earlier(search.nextDeadline, endsAt) }
+    mutating func noteEmptyHanded(_ peer: Contact) {
+        let target = search.target
+        if let known = emptyHanded, known.id.distance(to: target) <= peer.id.distance(to: target) { return }
+        emptyHanded = peer
+    }
 }
 
 /// Verified records of one lookup: of each publisher and statement the newest.

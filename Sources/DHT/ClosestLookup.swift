@@ -1,51 +1,42 @@
 import SwarmCore
 
-/// When an unanswered request is sent again and when it is given up, from what is known of the way to a peer.
-package struct RequestTiming: Hashable, Sendable {
-    /// After this long without an answer the request is late: it is repeated, and another peer may be asked meanwhile.
-    package let patience: Interval
-    /// After this long it has failed: the first transmission, one after `patience`, one after three times that.
-    package var timeout: Interval { patience * 6 }
-
-    /// Twice the round trip and a margin for scheduling; 200 ms for a peer never met, whose link must first be opened.
-    package init(roundTrip: Interval?) {
-        guard let roundTrip else {
-            patience = .milliseconds(200)
-            return
-        }
-        patience = min(max(roundTrip * 2 + .milliseconds(20), .milliseconds(40)), .milliseconds(400))
-    }
-
-    /// When transmission number `sent` + 1 is due, counted from the first; nil when there is none.
-    package func nextTransmission(afterSending sent: Int) -> Interval? {
-        switch sent {
-        case 1: patience
-        case 2: patience * 3
-        default: nil
-        }
-    }
-}
-
-/// One iterative search for the k nodes nearest to a target, as a value (Kademlia, §2.3).
+/// One iterative search for the nodes nearest to a target, as a value (Kademlia, §2.3; disjoint paths: S/Kademlia, §4.4).
 ///
-/// The owner calls `next(now)` until it says `.wait` or `.finished`, sends a request for each `.ask`, and reports what
-/// became of it by `onSuccess` or `onFailure`. At most `parallelism` peers are asked and not yet late; as many more may
-/// be late. Late peers are still welcome to answer. The search ends when the k nearest candidates that have not failed
-/// have all answered, when nobody is left to ask, or when it has asked as many peers as it may.
+/// The owner calls `next()` until it says `.wait` or `.finished`, sends a request for each `.ask`, and reports what became
+/// of it by `onSuccess`, `onLate` (no answer when one was due) or `onFailure`. At most `parallelism` peers are asked and
+/// not late; as many more may be late. Late peers are still welcome to answer.
+///
+/// The search begins as one path from the nearest seeds. Of the candidates that may still count it asks first who
+/// promises most for the time it takes: the predicted round trip, and a price for each bit of distance from the target's
+/// region; inside the region all are equally good and only time counts. A path ends when the nearest candidates it knows,
+/// `width` of them, have answered, or when it has nobody left.
+///
+/// When the first path ends, or three nodes of the region have answered in vain, the remaining seeds are dealt to further
+/// paths. No peer is asked by two paths, and a path knows only its seeds and whom its own peers named: nodes that name
+/// each other to capture the search hold one path, and have used themselves up for the others. Where the ids around the
+/// target are crowded beyond chance, the further paths make for other parts of the region.
 package struct ClosestLookup: Sendable {
     package struct Parameters: Sendable {
-        /// How many nearest nodes are wanted (k).
+        /// How many nearest nodes are wanted (k): what the first path goes on for.
         package var width = 20
         package var parallelism = 3
-        /// Late peers among the k nearest hold up the end: for claims of absence. Otherwise they are passed over.
+        /// Paths in all; one means that only the first is gone.
+        package var paths = 1
+        /// What a further path goes on for.
+        package var pathWidth = 3
+        /// The holders' region around the target; without one distance counts to the end.
+        package var region: HolderRegion?
+        /// Late peers among the nearest hold up the end: for claims of absence. Otherwise they are passed over.
         package var waitsForLatePeers = false
+        /// What is assumed of the way to a node of which nothing is known.
+        package var typicalRoundTrip = Interval.milliseconds(100)
         package var candidateLimit = DHTLimits.candidates
         package var askLimit = DHTLimits.asksPerLookup
 
         package init() {}
     }
 
-    /// A node that might be near the target, with its round trip where it has been measured.
+    /// A node that might be near the target, with its round trip where it has been measured or can be predicted.
     package struct Hint: Hashable, Sendable {
         package var contact: Contact
         package var roundTrip: Interval?
@@ -57,146 +48,170 @@ package struct ClosestLookup: Sendable {
     }
 
     package enum Step: Hashable, Sendable {
-        /// Send the request to this peer, now.
-        case ask(Contact)
-        /// Nothing to do before an answer, a failure or `nextDeadline`.
+        /// Send the request to this peer, now; `toward` is the point whose neighbours it shall name.
+        case ask(Contact, toward: Bytes32)
+        /// Nothing to do before an answer, lateness or a failure.
         case wait
         case finished
     }
 
-    private enum State: Hashable, Sendable {
-        case new
-        case asked(lateAt: MonotonicInstant)
-        case late
-        case answered
-        case failed
-    }
+    private enum State: Hashable, Sendable { case new, asked, late, answered, failed }
 
     private struct Candidate: Sendable {
         var contact: Contact
         var distance: Bytes32
+        /// The expected cost of asking, in steps of 1/16 ms; less is better.
+        var score: Int32
+        /// The expected round trip in the same steps; 0 where nothing is known.
+        var time: Int32
+        /// The paths that know it, a bit each.
+        var views: UInt8
+        /// The path that asked it.
+        var path: UInt8
         var state: State
-        var roundTrip: Interval?
+        var isSeed: Bool
+    }
+
+    private struct Path: Sendable {
+        let point: Bytes32
+        let width: Int
+        var asks = 0
     }
 
     package let target: Bytes32
     private let own: NodeID
     private let parameters: Parameters
-    /// Sorted by distance, no duplicates, never this node itself.
+    /// In the order they were learnt.
     private var candidates: [Candidate] = []
-    private var asks = 0
+    /// Places in `candidates`, nearest to the target first; no duplicates, never this node itself.
+    private var order: [UInt8] = []
+    private var paths: [Path]
+    private var turn = 0
+    private var insideAnswered = 0
+    /// Peers asked and not yet late; never above `parallelism`.
+    package private(set) var inFlight = 0
+    /// Peers asked and late; never above `parallelism` more.
+    private var late = 0
+    package private(set) var asked = 0
     package private(set) var isFinished = false
 
-    /// `seeds` are the nearest known nodes.
+    /// Up to 8 paths and at most 255 candidates, whatever the parameters say.
     package init(target: Bytes32, own: NodeID, seeds: [Hint], parameters: Parameters) {
         self.target = target
         self.own = own
         self.parameters = parameters
-        for seed in seeds { learn(seed) }
+        paths = [Path(point: target, width: parameters.width)]
+        for seed in seeds.prefix(DHTLimits.seedsPerLookup) { learn(seed, path: 0, isSeed: true) }
     }
 
     // MARK: The verbs
 
-    package mutating func next(_ now: MonotonicInstant) -> Step {
+    package mutating func next() -> Step {
         guard !isFinished else { return .finished }
-        markLate(now)
-        if nearestHaveAnswered { return finish() }
-        guard let index = nextToAsk else { return hasOutstanding ? .wait : finish() }
-        let timing = RequestTiming(roundTrip: candidates[index].roundTrip)
-        candidates[index].state = .asked(lateAt: now + timing.patience)
-        asks += 1
-        return .ask(candidates[index].contact)
+        if paths.count == 1, insideAnswered >= 3 { openPaths() }
+        while true {
+            var choice: (path: Int, candidate: Int)?
+            var isDone = true
+            for step in paths.indices {
+                let path = (turn + step) % paths.count
+                let survey = survey(path)
+                if !survey.isDone { isDone = false }
+                if choice == nil, let candidate = survey.best { choice = (path, candidate) }
+            }
+            if isDone {
+                guard paths.count == 1, openPaths() else { return finish() }
+                continue
+            }
+            guard let choice, asked < parameters.askLimit else { return outstanding > 0 ? .wait : finish() }
+            guard inFlight < parameters.parallelism, late < parameters.parallelism else { return .wait }
+            turn = choice.path + 1
+            return ask(choice.candidate, for: choice.path)
+        }
     }
 
     /// `peer` answered and named `closer`. False where the peer was not asked; nothing changes then.
     @discardableResult
     package mutating func onSuccess(_ peer: NodeID, closer: [Hint]) -> Bool {
-        guard let index = position(of: peer), isOutstanding(index) else { return false }
-        candidates[index].state = .answered
+        guard let place = place(of: peer), isOutstanding(place) else { return false }
+        leave(place, for: .answered)
+        if let region = parameters.region, region.contains(peer) { insideAnswered += 1 }
         guard !isFinished else { return true }
-        for hint in closer.prefix(DHTLimits.contactsPerAnswer) { learn(hint) }
+        let path = Int(candidates[place].path)
+        for hint in closer.prefix(DHTLimits.contactsPerAnswer) { learn(hint, path: path, isSeed: false) }
         return true
+    }
+
+    /// `peer` should have answered by now: another may be asked meanwhile.
+    package mutating func onLate(_ peer: NodeID) {
+        guard let place = place(of: peer), candidates[place].state == .asked else { return }
+        leave(place, for: .late)
+        late += 1
     }
 
     /// `peer` did not answer, or answered nonsense.
     package mutating func onFailure(_ peer: NodeID) {
-        guard let index = position(of: peer), isOutstanding(index) else { return }
-        candidates[index].state = .failed
+        guard let place = place(of: peer), isOutstanding(place) else { return }
+        leave(place, for: .failed)
     }
 
     /// Ends the search where it stands.
     package mutating func cancel() { isFinished = true }
 
-    /// When the next peer becomes late and another may be asked.
-    package var nextDeadline: MonotonicInstant? {
-        guard !isFinished else { return nil }
-        var earliest: MonotonicInstant?
-        for candidate in candidates {
-            if case .asked(let lateAt) = candidate.state { earliest = Deadline.earlier(earliest, lateAt) }
-        }
-        return earliest
-    }
-
     // MARK: Reading
 
     /// The nodes that answered, nearest first, at most k.
-    package var closest: [Contact] {
-        Array(candidates.lazy.filter { $0.state == .answered }.map(\.contact).prefix(parameters.width))
+    package var closest: [Contact] { answered(limit: parameters.width) }
+
+    /// The nodes that answered, nearest first.
+    package func answered(limit: Int) -> [Contact] {
+        Array(order.lazy.map { candidates[Int($0)] }.filter { $0.state == .answered }.map(\.contact).prefix(limit))
     }
 
-    /// Peers asked and not yet late; never above `parallelism`.
-    package var inFlight: Int { candidates.count { if case .asked = $0.state { true } else { false } } }
     /// Peers whose answer is still awaited, late ones included; never above twice `parallelism`.
-    package var outstanding: Int { candidates.indices.count(where: isOutstanding) }
+    package var outstanding: Int { inFlight + late }
     package var candidateCount: Int { candidates.count }
-    package var asked: Int { asks }
+    package var pathCount: Int { paths.count }
 
-    // MARK: Inside
-
-    private var hasOutstanding: Bool { candidates.indices.contains(where: isOutstanding) }
-
-    private func isOutstanding(_ index: Int) -> Bool {
-        switch candidates[index].state {
-        case .asked, .late: true
-        case .new, .answered, .failed: false
-        }
+    /// The round trip expected of a peer in the search.
+    package func expectedRoundTrip(of peer: NodeID) -> Interval? {
+        guard let place = place(of: peer), candidates[place].time > 0 else { return nil }
+        return Interval(nanoseconds: Int64(candidates[place].time) * 62_500)
     }
 
-    /// The k nearest that have not failed have all answered; late ones count as failed unless they are waited for.
-    private var nearestHaveAnswered: Bool {
-        var answered = 0
-        for candidate in candidates where answered < parameters.width {
-            switch candidate.state {
-            case .answered: answered += 1
-            case .failed: continue
-            case .late where !parameters.waitsForLatePeers: continue
-            case .new, .asked, .late: return false
-            }
-        }
-        return answered == parameters.width
-    }
-
-    /// The nearest candidate not yet asked, within the k nearest that may still count, if there is room to ask.
-    private var nextToAsk: Int? {
-        guard asks < parameters.askLimit, inFlight < parameters.parallelism,
-            outstanding < 2 * parameters.parallelism
-        else { return nil }
-        var considered = 0
-        for index in candidates.indices {
-            switch candidates[index].state {
-            case .new: return index
-            case .failed, .late: continue
-            case .asked, .answered: considered += 1
-            }
-            guard considered < parameters.width else { return nil }
+    /// The first 64 bits of the distance of the k-th node that answered; nil where fewer did.
+    package var reach: UInt64? {
+        var count = 0
+        for place in order where candidates[Int(place)].state == .answered {
+            count += 1
+            if count == parameters.width { return candidates[Int(place)].distance.word0 }
         }
         return nil
     }
 
-    private mutating func markLate(_ now: MonotonicInstant) {
-        for index in candidates.indices {
-            if case .asked(let lateAt) = candidates[index].state, lateAt <= now { candidates[index].state = .late }
-        }
+    /// Whether the nodes found lie closer together than a swarm of this size has them by chance.
+    package var isCrowded: Bool {
+        guard let region = parameters.region, let reach else { return false }
+        return region.isCrowded(reach, count: parameters.width, holders: parameters.width)
+    }
+
+    // MARK: Inside
+
+    private func isOutstanding(_ place: Int) -> Bool {
+        candidates[place].state == .asked || candidates[place].state == .late
+    }
+
+    private mutating func leave(_ place: Int, for state: State) {
+        if candidates[place].state == .asked { inFlight -= 1 } else { late -= 1 }
+        candidates[place].state = state
+    }
+
+    private mutating func ask(_ place: Int, for path: Int) -> Step {
+        candidates[place].state = .asked
+        candidates[place].path = UInt8(path)
+        paths[path].asks += 1
+        inFlight += 1
+        asked += 1
+        return .ask(candidates[place].contact, toward: paths[path].point)
     }
 
     private mutating func finish() -> Step {
@@ -204,35 +219,120 @@ package struct ClosestLookup: Sendable {
         return .finished
     }
 
-    private func position(of id: NodeID) -> Int? {
+    /// How a path stands: whether it has ended, and whom it would ask next.
+    private func survey(_ path: Int) -> (isDone: Bool, best: Int?) {
+        let view = UInt8(1) << UInt8(path)
+        let width = paths[path].width
+        var counted = 0
+        var isBlocked = false
+        var hasLate = false
+        var best: Int?
+        for place in sequence(of: path) {
+            let place = Int(place)
+            guard candidates[place].views & view != 0 else { continue }
+            let state = candidates[place].state
+            if state == .failed || (state != .new && candidates[place].path != UInt8(path)) { continue }
+            if state == .late {
+                hasLate = true
+                isBlocked = isBlocked || parameters.waitsForLatePeers
+                continue
+            }
+            counted += 1
+            if state != .answered { isBlocked = true }
+            if state == .new, best.map({ candidates[place].score < candidates[$0].score }) ?? true { best = place }
+            if counted == width { break }
+        }
+        if counted < width, hasLate { isBlocked = true }
+        return (!isBlocked, best)
+    }
+
+    /// The candidates by distance from the path's point.
+    private func sequence(of path: Int) -> [UInt8] {
+        let point = paths[path].point
+        guard point != target else { return order }
+        let view = UInt8(1) << UInt8(path)
+        return order.filter { candidates[Int($0)].views & view != 0 }.sorted {
+            candidates[Int($0)].contact.id.distance(to: point) < candidates[Int($1)].contact.id.distance(to: point)
+        }
+    }
+
+    /// Deals the seeds that nobody asked to further paths. False where there are to be none.
+    @discardableResult
+    private mutating func openPaths() -> Bool {
+        guard parameters.paths > 1 else { return false }
+        let isCrowded = isCrowded
+        let count = isCrowded ? HolderRegion.parts : min(parameters.paths, 8)
+        for path in 1..<count {
+            let point = isCrowded ? parameters.region?.point(inPart: path) ?? target : target
+            paths.append(Path(point: point, width: parameters.pathWidth))
+        }
+        var dealt = 0
+        for place in order where candidates[Int(place)].isSeed && candidates[Int(place)].state == .new {
+            candidates[Int(place)].views |= UInt8(1) << UInt8(1 + dealt % (count - 1))
+            dealt += 1
+        }
+        return true
+    }
+
+    private func place(of id: NodeID) -> Int? {
         let distance = id.distance(to: target)
         let index = firstIndex(notNearerThan: distance)
-        guard index < candidates.count, candidates[index].distance == distance else { return nil }
-        return index
+        guard index < order.count, candidates[Int(order[index])].distance == distance else { return nil }
+        return Int(order[index])
     }
 
     private func firstIndex(notNearerThan distance: Bytes32) -> Int {
         var low = 0
-        var high = candidates.count
+        var high = order.count
         while low < high {
             let middle = (low + high) / 2
-            if candidates[middle].distance < distance { low = middle + 1 } else { high = middle }
+            if candidates[Int(order[middle])].distance < distance { low = middle + 1 } else { high = middle }
         }
         return low
     }
 
-    private mutating func learn(_ hint: Hint) {
-        let contact = hint.contact
-        guard contact.id != own, !contact.addresses.isEmpty else { return }
-        let distance = contact.id.distance(to: target)
+    private mutating func learn(_ hint: Hint, path: Int, isSeed: Bool) {
+        guard hint.contact.id != own, !hint.contact.addresses.isEmpty else { return }
+        let view = UInt8(1) << UInt8(path)
+        let distance = hint.contact.id.distance(to: target)
         let index = firstIndex(notNearerThan: distance)
-        if index < candidates.count, candidates[index].distance == distance { return }
-        candidates.insert(
-            Candidate(contact: contact, distance: distance, state: .new, roundTrip: hint.roundTrip), at: index)
-        guard candidates.count > parameters.candidateLimit else { return }
-        // The farthest one that nobody is waiting for makes room; there is always one, since few are ever asked.
-        if let farthest = candidates.lastIndex(where: { $0.state == .new || $0.state == .failed }) {
-            candidates.remove(at: farthest)
+        if index < order.count, candidates[Int(order[index])].distance == distance {
+            candidates[Int(order[index])].views |= view
+            return
         }
+        let time = hint.roundTrip.map { Int32(clamping: max(1, $0.nanoseconds / 62_500)) } ?? 0
+        let candidate = Candidate(
+            contact: hint.contact, distance: distance, score: score(time, distance), time: time, views: view, path: 0,
+            state: .new, isSeed: isSeed)
+        if candidates.count < min(parameters.candidateLimit, 255) {
+            order.insert(UInt8(candidates.count), at: index)
+            candidates.append(candidate)
+            return
+        }
+        // The farthest one that nobody waits for makes room, but never a seed: the way out of a captured search.
+        let farthest = order.lastIndex {
+            let state = candidates[Int($0)].state
+            return (state == .new || state == .failed) && !candidates[Int($0)].isSeed
+        }
+        guard let farthest, farthest >= index else { return }
+        let place = order.remove(at: farthest)
+        candidates[Int(place)] = candidate
+        order.insert(place, at: index)
+    }
+
+    /// What asking costs: the way there, and a quarter of a usual round trip for each bit still missing to the region
+    /// (a node with full buckets of 20 names one about four bits nearer, at the price of one more round trip).
+    private func score(_ time: Int32, _ distance: Bytes32) -> Int32 {
+        let typical = Int32(clamping: parameters.typicalRoundTrip.nanoseconds / 62_500)
+        let missing = Self.logarithm(distance.word0) - Self.logarithm(parameters.region?.radius ?? 0)
+        return (time > 0 ? time : typical) + max(0, missing) * typical / (16 * 4)
+    }
+
+    /// The logarithm to base 2, in sixteenths, linear between powers; 0 for 0.
+    private static func logarithm(_ value: UInt64) -> Int32 {
+        guard value > 0 else { return 0 }
+        let zeros = value.leadingZeroBitCount
+        let fraction = zeros == 63 ? 0 : (value << UInt64(zeros + 1)) >> 60
+        return Int32(63 - zeros) * 16 + Int32(fraction)
     }
 }

@@ -27,13 +27,22 @@ package struct DHT: ~Copyable, PeerMachine {
     package internal(set) var traffic = Counters<DHTTraffic>()
 
     var requests = RequestTable()
-    /// In the order they were started.
+    /// In the order they were started, which is that of their ids.
     var lookups: [ActiveLookup] = []
+    /// Those that something happened to since they were last driven.
+    var dirtyLookups: [LookupID] = []
     /// In the order they were made.
-    var publications: [Publication] = []
+    var publications: [Publication] = [] { didSet { publicationsChanged = true } }
+    /// Whether `publications` may have work, or another deadline, since it was last looked at.
+    private var publicationsChanged = false
+    private var publicationDeadline: MonotonicInstant?
     /// Where recent lookups found the holders of a key, newest last.
     var located: [LocatedKey] = []
     var joining = Joining()
+    var upkeep = Upkeep()
+    var size = SwarmSize()
+    /// The owner knows its place better, and sets it; otherwise it follows from own round trips.
+    private(set) var hasGivenCoordinate = false
     private var lastNumber: UInt64 = 0
 
     /// `contact` may have no addresses yet. `generator` names requests and spreads timers.
@@ -61,11 +70,19 @@ package struct DHT: ~Copyable, PeerMachine {
         drive(now, &out, &events)
     }
 
+    /// This node's place in latency space, where the owner measures it. From the first call on the DHT's own measurements
+    /// change nothing.
+    package mutating func updateSelf(coordinate: Coordinate) {
+        self.coordinate = coordinate
+        hasGivenCoordinate = true
+    }
+
     /// A node that has spoken for itself: its link was established, or membership heard it. Feeds the table.
     package mutating func observe(
         _ contact: Contact, roundTrip: Interval?, at now: Now, into out: inout MessageOutbox
     ) {
         hear(contact, roundTrip: roundTrip, at: now, into: &out)
+        if publicationsChanged { settlePublications() }
     }
 
     /// A node that is gone: membership found it dead, or it left. What it had stored here ends with it, so that a name it
@@ -143,10 +160,22 @@ package struct DHT: ~Copyable, PeerMachine {
         return id
     }
 
+    /// Asks a node whether it is there. Ends in `.pinged` or `.overloaded`.
+    package mutating func ping(
+        _ contact: Contact, at now: Now, into out: inout MessageOutbox, events: inout EventBuffer<DHTEvent>
+    ) -> LookupID {
+        let id = nextLookupID()
+        let isClient = configuration.isClientOnly
+        let place = ownPlace
+        let isSent = ask(contact, .ping(id), at: now, into: &out) { .ping($0, isClient: isClient, from: place) }
+        if !isSent { events.append(.overloaded(id)) }
+        return id
+    }
+
     /// Nobody waits for the lookup any more; it emits nothing.
     package mutating func cancel(_ id: LookupID) {
         lookups.removeAll { $0.id == id && $0.purpose.isForOwner }
-        requests.removeAll(for: [.lookup(id), .page(id)])
+        requests.removeAll(for: [.lookup(id), .page(id), .ping(id)])
     }
 
     // MARK: PeerMachine
@@ -173,17 +202,16 @@ package struct DHT: ~Copyable, PeerMachine {
         repeatRequests(now, &out, &events)
         expireLookups(now.monotonic)
         continueJoining(now, &events)
-        wakePublications(now.monotonic)
-        drive(now, &out, &events)
-        refreshBuckets(now)
+        if publicationDeadline.map({ $0 <= now.monotonic }) ?? false { wakePublications(now.monotonic) }
+        tendTable(now, &out)
         drive(now, &out, &events)
     }
 
     package var nextDeadline: MonotonicInstant? {
         var earliest = Deadline.earlier(store.nextDeadline, requests.nextDeadline)
-        for lookup in lookups { earliest = Deadline.earlier(earliest, lookup.nextDeadline) }
-        for publication in publications { earliest = Deadline.earlier(earliest, publication.nextDeadline) }
-        earliest = Deadline.earlier(earliest, table.nextRefresh(age: configuration.refreshInterval))
+        earliest = Deadline.earlier(earliest, lookups.first?.endsAt)
+        earliest = Deadline.earlier(earliest, publicationDeadline)
+        earliest = Deadline.earlier(earliest, upkeep.nextTick)
         if joining.hasLostEverybody(table) { earliest = .zero }
         return Deadline.earlier(earliest, joining.nextDeadline)
     }
@@ -195,10 +223,17 @@ package struct DHT: ~Copyable, PeerMachine {
     package var publishedStreams: [StreamName] {
         publications.filter { $0.kind == .streamOrigin && !$0.isWithdrawn }.map(\.stream)
     }
+    /// About how many nodes the swarm has, this one included.
+    package var estimatedSize: Double { size.estimate }
+    /// The nodes nearest to this one, nearest first: the 2k nearest of the swarm, as far as was heard.
+    package var neighbours: [Contact] { table.siblings }
     package var activeLookups: Int { lookups.count }
     package var pendingRequests: Int { requests.count }
 
     // MARK: Inside
+
+    /// Where this node stands, as far as that is worth telling.
+    var ownPlace: Coordinate? { coordinate.isSettled ? coordinate : nil }
 
     mutating func nextNumber() -> UInt64 {
         lastNumber += 1
@@ -209,10 +244,21 @@ package struct DHT: ~Copyable, PeerMachine {
 
     /// Moves every lookup and publication as far as it goes without an answer.
     mutating func drive(_ now: Now, _ out: inout MessageOutbox, _ events: inout EventBuffer<DHTEvent>) {
-        var hasMoved = true
-        while hasMoved {
-            hasMoved = driveLookups(now, &out, &events)
-            if movePublications(now, &out, &events) { hasMoved = true }
+        var haveMoved = false
+        while true {
+            let hasEnded = !dirtyLookups.isEmpty && driveLookups(now, &out, &events)
+            guard hasEnded || publicationsChanged else { break }
+            publicationsChanged = false
+            haveMoved = true
+            _ = movePublications(now, &out, &events)
         }
+        if haveMoved { settlePublications() }
+    }
+
+    /// Notes when the first publication falls due.
+    private mutating func settlePublications() {
+        var earliest: MonotonicInstant?
+        for publication in publications { earliest = Deadline.earlier(earliest, publication.nextDeadline) }
+        publicationDeadline = earliest
     }
 }

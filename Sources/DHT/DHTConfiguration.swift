@@ -3,20 +3,28 @@ import SwarmCore
 /// What an operator or a test may change. The defaults are the protocol's recommendation, and nodes with different
 /// values work together.
 package struct DHTConfiguration: Sendable {
-    /// Contacts per bucket and holders per record (Kademlia's k).
+    /// Contacts per bucket and holders per record (Kademlia's k), at most 20.
     package var bucketSize = 20
-    /// Peers of one lookup that are asked and not yet late (Kademlia's α).
+    /// Siblings, the nodes nearest to this one that are all known, in multiples of k: at most 2.
+    package var siblingFactor = 2
+    /// Peers of one lookup of the DHT's own upkeep that are asked and not yet late (Kademlia's α).
     package var parallelism = 3
+    /// The same for lookups that somebody waits for.
+    package var hurriedParallelism = 6
+    /// Disjoint paths of a lookup that claims absence or names holders, at most 8.
+    package var disjointPaths = 4
     /// How long a record lives after a holder received it.
     package var recordLifetime = Interval.seconds(45)
     /// How often a publisher signs and stores anew: a third of the lifetime survives two lost rounds.
     package var republishInterval = Interval.seconds(15)
-    /// A bucket nobody looked into for this long is refreshed by a lookup.
-    package var refreshInterval = Interval.seconds(600)
+    /// A contact unheard for this long is pinged, where nodes live long; sooner where they do not.
+    package var refreshInterval = Interval.seconds(900)
     /// A contact unheard for this long is pinged before a newcomer is turned away from its bucket.
     package var probeAge = Interval.seconds(60)
     /// Failures in a row after which a contact is forgotten.
     package var failuresToForget = 3
+    /// In one bucket at most one contact in this time gives its place to a nearer one.
+    package var swapInterval = Interval.seconds(30)
     /// Contacts of one subnet (/24, /48) in one bucket and in the table; loopback and private addresses are exempt.
     package var subnetLimitPerBucket = 4
     package var subnetLimitInTable = 24
@@ -24,6 +32,8 @@ package struct DHTConfiguration: Sendable {
     package var isClientOnly = false
 
     package init() {}
+
+    package var siblings: Int { siblingFactor * bucketSize }
 
     /// The longest lifetime a holder grants, and the shortest it accepts.
     package static var longestLifetime: Interval { .seconds(60) }
@@ -33,4 +43,6 @@ package struct DHTConfiguration: Sendable {
     /// How long the sequence of a dead record is remembered: a copy of it may carry a clock 5 minutes ahead and stays
     /// acceptable for 5 minutes after that; the rest covers its lifetime.
     package static var memoryOfTheDead: Interval { .seconds(690) }
+    /// The longest silence after which a contact is still named to others.
+    package static var longestTrust: Interval { .seconds(3600) }
 }

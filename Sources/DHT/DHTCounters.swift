@@ -46,6 +46,8 @@ package enum DHTRefusal: Int, CaseIterable, Sendable {
 /// What the DHT did, for metrics.
 package enum DHTTraffic: Int, CaseIterable, Sendable {
     case requestsSent
+    /// Of those, steps of lookups that an owner waits for.
+    case lookupRequestsSent
     case requestsRepeated
     case requestsTimedOut
     case answersSent

@@ -53,6 +53,8 @@ package enum DHTEvent: Hashable, Sendable {
     case published(StreamName, holders: Int)
     /// Another node holds the name. The publication is already withdrawn here; the client gets 409.
     case nameTaken(StreamName)
+    /// The end of a `ping`: its round trip, or nil where no answer came.
+    case pinged(LookupID, roundTrip: Interval?)
     /// The first lookup of this node's own place has ended, or there was nobody to ask.
     case bootstrapped
 }

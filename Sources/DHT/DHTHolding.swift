@@ -27,10 +27,7 @@ extension DHT {
         guard peer.isConfirmed else { return refuse(.unconfirmed, .unconfirmed) }
         guard record.publisher.id == peer.id else { return refuse(.notPublisher, .refused) }
         let key = record.key
-        let limit = 2 * configuration.bucketSize
-        guard record.isTombstone || table.countNearerThanOwn(to: key, limit: limit) < limit else {
-            return refuse(.notResponsible, .notResponsible)
-        }
+        guard record.isTombstone || isResponsible(for: key) else { return refuse(.notResponsible, .notResponsible) }
         guard record.isAuthentic(identity.suite) else { return refuse(.badSignature, .refused) }
         switch store.put(record, key: key, at: now) {
         case .stored(let age):

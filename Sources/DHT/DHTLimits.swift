@@ -40,10 +40,13 @@ package enum DHTLimits {
     package static var upkeepLookups: Int { 48 }
     /// Candidates one lookup remembers: eight times k.
     package static var candidates: Int { 160 }
-    /// Peers one lookup asks at most, however many nearer ones it is told of. 10,000 honest nodes need fewer than 40.
-    package static var asksPerLookup: Int { 96 }
-    /// Requests awaiting an answer: `lookups` × (α = 3 and as many late ones) would be 1,536.
-    package static var requests: Int { 2048 }
+    /// Seeds of one lookup from the own table: k for the first path and two or three for each further one.
+    package static var seedsPerLookup: Int { 40 }
+    /// Peers one lookup asks at most, however many nearer ones it is told of. 10,000 honest nodes need fewer than 60.
+    package static var asksPerLookup: Int { 128 }
+    /// Requests awaiting an answer: `lookups` × (6 on time and as many late ones) would be 3,072; a request's id has 12
+    /// bits for its place.
+    package static var requests: Int { 3072 }
     /// Streams one node publishes or carries, each as origin or carrier: as many as the holders accept.
     package static var publishedStreams: Int { 512 }
     /// Publications being stored at the same time, each with k requests.
@@ -60,6 +63,6 @@ package enum DHTLimits {
 
     // MARK: Routing table
 
-    /// Candidates that wait for a place in a bucket.
-    package static var replacementsPerBucket: Int { 8 }
+    /// Candidates that wait for a place in a bucket: 4 × 112 bytes in each of a dozen buckets.
+    package static var replacementsPerBucket: Int { 4 }
 }

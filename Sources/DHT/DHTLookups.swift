@@ -41,25 +41,59 @@ extension DHT {
         _ id: LookupID, _ purpose: ActiveLookup.Purpose, _ key: Bytes32, query: GetQuery?, _ now: Now,
         gathered: GatheredRecords
     ) {
+        size.look(at: table)
+        let region = HolderRegion(key: key, swarmSize: size.estimate, holders: configuration.bucketSize)
         var parameters = ClosestLookup.Parameters()
         parameters.width = configuration.bucketSize
-        parameters.parallelism = configuration.parallelism
+        parameters.region = region
+        parameters.parallelism =
+            purpose.isForOwner ? configuration.hurriedParallelism : configuration.parallelism
+        parameters.paths = configuration.disjointPaths
         parameters.waitsForLatePeers = purpose.isForOwner
-        let nearest = table.closest(to: key, limit: configuration.bucketSize)
-        var seeds = nearest.map { ClosestLookup.Hint($0.contact, roundTrip: $0.roundTrip) }
+        if let typical = table.typicalRoundTrip() { parameters.typicalRoundTrip = typical }
+        var seeds: [ClosestLookup.Hint] = []
+        let nearest = table.nearest(to: key, limit: DHTLimits.seedsPerLookup, .anybody)
+        for index in 0..<nearest.count {
+            let peer = table.peer(nearest[index])
+            let time = peer.roundTrip ?? predictedRoundTrip(to: peer.coordinate)
+            seeds.append(ClosestLookup.Hint(table.contact(of: peer), roundTrip: time))
+        }
         if purpose == .join || seeds.isEmpty { seeds += joining.seeds.map { ClosestLookup.Hint($0) } }
         let search = ClosestLookup(target: key, own: identity.id, seeds: seeds, parameters: parameters)
         var lookup = ActiveLookup(
-            id: id, purpose: purpose, search: search, query: query, startedAt: now.monotonic)
+            id: id, purpose: purpose, search: search, region: region, query: query, startedAt: now.monotonic)
         lookup.gathered = gathered
         lookups.append(lookup)
-        table.noteLookup(for: key, at: now.monotonic)
+        markDirty(lookups.count - 1)
         traffic.add(.lookupsStarted)
+    }
+
+    /// The round trip to a node at `place`, where both places are known well enough.
+    func predictedRoundTrip(to place: Coordinate?) -> Interval? {
+        guard let place, place.isSettled, coordinate.isSettled else { return nil }
+        return Interval(nanoseconds: Int64(coordinate.distance(to: place) * 1_000_000))
     }
 
     private mutating func overload(_ id: LookupID, _ events: inout EventBuffer<DHTEvent>) {
         refusals.add(.tooManyLookups)
         events.append(.overloaded(id))
+    }
+
+    /// Where the lookup stands in the list, which is in the order of ids.
+    func index(of id: LookupID) -> Int? {
+        var low = 0
+        var high = lookups.count
+        while low < high {
+            let middle = (low + high) / 2
+            if lookups[middle].id < id { low = middle + 1 } else { high = middle }
+        }
+        return low < lookups.count && lookups[low].id == id ? low : nil
+    }
+
+    private mutating func markDirty(_ index: Int) {
+        guard !lookups[index].isDirty else { return }
+        lookups[index].isDirty = true
+        dirtyLookups.append(lookups[index].id)
     }
 
     // MARK: Driving
@@ -69,50 +103,43 @@ extension DHT {
         _ now: Now, _ out: inout MessageOutbox, _ events: inout EventBuffer<DHTEvent>
     ) -> Bool {
         var hasEnded = false
-        var index = 0
-        while index < lookups.count {
-            guard lookups[index].isDirty else {
-                index += 1
-                continue
-            }
+        while let id = dirtyLookups.popLast() {
+            guard let index = index(of: id) else { continue }
             lookups[index].isDirty = false
             askNext(index, now, &out)
-            if lookups[index].search.isFinished, lookups[index].pages.outstanding == 0 {
-                end(lookups.remove(at: index), now, &events)
-                hasEnded = true
-            } else {
-                index += 1
-            }
+            guard lookups[index].search.isFinished, lookups[index].pages.outstanding == 0 else { continue }
+            end(lookups.remove(at: index), now, &events)
+            hasEnded = true
         }
         return hasEnded
     }
 
-    /// Wakes lookups whose peers have become late, and ends those that last too long.
+    /// Ends lookups that last too long. They all may last equally long, so the first was started first.
     mutating func expireLookups(_ now: MonotonicInstant) {
         for index in lookups.indices {
-            if lookups[index].endsAt <= now {
-                lookups[index].search.cancel()
-                let id = lookups[index].id
-                requests.removeAll(for: [.page(id)])
-                lookups[index].pages = PageReader()
-                lookups[index].isDirty = true
-            } else if let deadline = lookups[index].search.nextDeadline, deadline <= now {
-                lookups[index].isDirty = true
-            }
+            guard lookups[index].endsAt <= now else { break }
+            lookups[index].search.cancel()
+            let id = lookups[index].id
+            requests.removeAll(for: [.page(id)])
+            lookups[index].pages = PageReader()
+            markDirty(index)
         }
     }
 
     private mutating func askNext(_ index: Int, _ now: Now, _ out: inout MessageOutbox) {
         let id = lookups[index].id
         let query = lookups[index].query
-        let target = lookups[index].search.target
         let isClient = configuration.isClientOnly
-        while case .ask(let peer) = lookups[index].search.next(now.monotonic) {
-            let isSent = ask(peer, .lookup(id), at: now, into: &out) { request in
-                if let query { return .get(request, isClient: isClient, query) }
-                return .findNode(request, isClient: isClient, target: target)
+        let place = ownPlace
+        while case .ask(let peer, let point) = lookups[index].search.next() {
+            let expected = lookups[index].search.expectedRoundTrip(of: peer.id)
+            let isSent = ask(peer, .lookup(id), expected: expected, at: now, into: &out) { request in
+                guard var query else { return .findNode(request, isClient: isClient, from: place, target: point) }
+                if point != query.key { query.near = point }
+                return .get(request, isClient: isClient, from: place, query)
             }
             if !isSent { lookups[index].search.onFailure(peer.id) }
+            if lookups[index].purpose.isForOwner { traffic.add(.lookupRequestsSent) }
         }
     }
 
@@ -123,17 +150,31 @@ extension DHT {
             if let location = lookup.gathered.location(of: stream, own: identity.id) {
                 events.append(.found(lookup.id, location))
             } else {
+                noteSize(lookup)
                 events.append(.notFound(lookup.id))
             }
         case .list:
             events.append(.listing(lookup.id, lookup.gathered.listing))
         case .locate:
-            noteLocated(lookup.search.target, lookup.search.closest, at: now.monotonic)
+            noteSize(lookup)
+            noteLocated(lookup.search.target, holders(lookup), at: now.monotonic)
         case .refresh:
-            break
+            noteSize(lookup)
         case .join:
             endJoining(hasMetSomebody: !lookup.search.closest.isEmpty, now, &events)
         }
+    }
+
+    /// Where a publication is to be stored: everybody in the region, but at least k and at most 2k.
+    private mutating func holders(_ lookup: ActiveLookup) -> [Contact] {
+        let k = configuration.bucketSize
+        return lookup.region.holders(
+            among: lookup.search.answered(limit: DHTLimits.asksPerLookup), fewest: k, most: 2 * k, using: &generator)
+    }
+
+    private mutating func noteSize(_ lookup: ActiveLookup) {
+        guard let reach = lookup.search.reach else { return }
+        size.note(around: lookup.search.target, rank: configuration.bucketSize, distance: reach)
     }
 
     // MARK: Answers
@@ -143,15 +184,20 @@ extension DHT {
         _ out: inout MessageOutbox, _ events: inout EventBuffer<DHTEvent>
     ) {
         // The lookup may have ended meanwhile; the answer has still told that the peer lives.
-        guard let index = lookups.firstIndex(where: { $0.id == id }) else { return }
-        let hints = closer.map { ClosestLookup.Hint($0.contact, roundTrip: table.entry(of: $0.contact.id)?.roundTrip) }
+        guard let index = index(of: id) else { return }
+        var hints: [ClosestLookup.Hint] = []
+        hints.reserveCapacity(closer.count)
+        for near in closer {
+            hints.append(ClosestLookup.Hint(near.contact, roundTrip: predictedRoundTrip(to: near.coordinate)))
+        }
         lookups[index].search.onSuccess(peer.id, closer: hints)
-        lookups[index].isDirty = true
+        markDirty(index)
         if let query = lookups[index].query {
             take(records, key: query.key, into: index, now)
         }
         switch lookups[index].purpose {
         case .resolve:
+            if !records.contains(where: { $0.record.kind == .streamOrigin }) { lookups[index].noteEmptyHanded(peer) }
             if lookups[index].gathered.origin != nil { lookups[index].search.cancel() }
         case .list:
             readOn(index, at: peer, records: records, total: total, now, &out)
@@ -161,25 +207,31 @@ extension DHT {
     }
 
     mutating func lookupFailed(_ id: LookupID, at peer: NodeID) {
-        guard let index = lookups.firstIndex(where: { $0.id == id }) else { return }
+        guard let index = index(of: id) else { return }
         lookups[index].search.onFailure(peer)
-        lookups[index].isDirty = true
+        markDirty(index)
+    }
+
+    mutating func lookupLate(_ id: LookupID, at peer: NodeID) {
+        guard let index = index(of: id) else { return }
+        lookups[index].search.onLate(peer)
+        markDirty(index)
     }
 
     mutating func pageAnswered(
         _ id: LookupID, by peer: Contact, records: [HeldRecord], total: Int, _ now: Now, _ out: inout MessageOutbox
     ) {
-        guard let index = lookups.firstIndex(where: { $0.id == id }), let query = lookups[index].query else { return }
+        guard let index = index(of: id), let query = lookups[index].query else { return }
         lookups[index].pages.pageEnded()
-        lookups[index].isDirty = true
+        markDirty(index)
         take(records, key: query.key, into: index, now)
         readOn(index, at: peer, records: records, total: total, now, &out)
     }
 
     mutating func pageFailed(_ id: LookupID) {
-        guard let index = lookups.firstIndex(where: { $0.id == id }) else { return }
+        guard let index = index(of: id) else { return }
         lookups[index].pages.pageEnded()
-        lookups[index].isDirty = true
+        markDirty(index)
     }
 
     private mutating func readOn(
@@ -192,8 +244,9 @@ extension DHT {
         query.skip = skip
         query.kinds = RecordKind.prefixEntry.mask
         let isClient = configuration.isClientOnly
+        let place = ownPlace
         let page = query
-        let isSent = ask(peer, .page(lookups[index].id), at: now, into: &out) { .get($0, isClient: isClient, page) }
+        let isSent = ask(peer, .page(lookups[index].id), at: now, into: &out) { .get($0, isClient: isClient, from: place, page) }
         if !isSent { lookups[index].pages.pageEnded() }
     }
 

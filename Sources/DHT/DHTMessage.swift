@@ -58,12 +58,14 @@ package struct NearContact: Hashable, Sendable {
 /// A message between two nodes' DHTs (PROTOCOL.md, "DHT messages"). The first byte names the type; the request id and
 /// the fields follow; bytes after the last known field are skipped.
 package enum DHTMessage: Hashable, Sendable {
-    case ping(RequestID, isClient: Bool)
-    case pong(RequestID)
-    case findNode(RequestID, isClient: Bool, target: Bytes32)
+    /// Requests may say where the sender stands in latency space.
+    case ping(RequestID, isClient: Bool, from: Coordinate?)
+    /// The answer to PING: the answerer's own coordinate.
+    case pong(RequestID, from: Coordinate)
+    case findNode(RequestID, isClient: Bool, from: Coordinate?, target: Bytes32)
     /// The answer to FIND_NODE: the answerer's own coordinate and the nearest live nodes known, nearest first.
     case contacts(RequestID, from: Coordinate, [NearContact])
-    case get(RequestID, isClient: Bool, GetQuery)
+    case get(RequestID, isClient: Bool, from: Coordinate?, GetQuery)
     /// The answer to GET: the answerer's own coordinate, records of the kinds asked for, how many there are in all, and
     /// nearer nodes.
     case values(RequestID, from: Coordinate, total: Int, [HeldRecord], closer: [NearContact])
@@ -90,7 +92,7 @@ package enum DHTMessage: Hashable, Sendable {
 
     package var requestID: RequestID {
         switch self {
-        case .ping(let id, _), .pong(let id), .findNode(let id, _, _), .contacts(let id, _, _), .get(let id, _, _),
+        case .ping(let id, _, _), .pong(let id, _), .findNode(let id, _, _, _), .contacts(let id, _, _), .get(let id, _, _, _),
             .values(let id, _, _, _, _), .put(let id, _, _), .offerCopy(let id, _, _), .putResult(let id, _, _, _):
             id
         }
@@ -116,6 +118,8 @@ package struct GetQuery: Hashable, Sendable {
     package var limit: Int
     /// Skip this many of the holder's prefix entries, in its own stable order: paging.
     package var skip: Int
+    /// The point whose neighbours shall be named, where it is not the key.
+    package var near: Bytes32?
 
     package init(key: Bytes32, kinds: RecordKindMask, limit: Int = DHTLimits.recordsPerAnswer, skip: Int = 0) {
         self.key = key
@@ -142,18 +146,21 @@ extension DHTMessage {
         let id = RequestID(number)
         switch kind {
         case .ping:
-            return ParsedMessage(message: .ping(id, isClient: try readFlags(&reader)))
+            let (isClient, place) = try readSender(&reader)
+            return ParsedMessage(message: .ping(id, isClient: isClient, from: place))
         case .pong:
-            return ParsedMessage(message: .pong(id))
+            guard let coordinate = Coordinate(from: &reader) else { throw .malformed }
+            return ParsedMessage(message: .pong(id, from: coordinate))
         case .findNode:
-            let isClient = try readFlags(&reader)
+            let (isClient, place) = try readSender(&reader)
             guard let target = reader.readBytes32() else { throw .malformed }
-            return ParsedMessage(message: .findNode(id, isClient: isClient, target: target))
+            return ParsedMessage(message: .findNode(id, isClient: isClient, from: place, target: target))
         case .contacts:
             guard let coordinate = Coordinate(from: &reader) else { throw .malformed }
             return ParsedMessage(message: .contacts(id, from: coordinate, try readContacts(&reader, suite)))
         case .get:
-            return ParsedMessage(message: .get(id, isClient: try readFlags(&reader), try readQuery(&reader)))
+            let (isClient, place) = try readSender(&reader)
+            return ParsedMessage(message: .get(id, isClient: isClient, from: place, try readQuery(&reader)))
         case .values:
             return try readValues(id, &reader, suite)
         case .put:
@@ -171,19 +178,25 @@ extension DHTMessage {
         }
     }
 
-    private static func readFlags(_ reader: inout ByteReader) throws(DHTRefusal) -> Bool {
+    /// The flags of a PING, FIND_NODE or GET, and the sender's coordinate where they announce one.
+    private static func readSender(_ reader: inout ByteReader) throws(DHTRefusal) -> (Bool, Coordinate?) {
         guard let flags = reader.readUInt8() else { throw .malformed }
-        return flags & Flags.client != 0
+        let isClient = flags & Flags.client != 0
+        guard flags & Flags.sender != 0 else { return (isClient, nil) }
+        guard let coordinate = Coordinate(from: &reader) else { throw .malformed }
+        return (isClient, coordinate)
     }
 
     private static func readQuery(_ reader: inout ByteReader) throws(DHTRefusal) -> GetQuery {
         guard let key = reader.readBytes32(), let kinds = reader.readUInt8(), let limit = reader.readVarint(),
             let skip = reader.readVarint()
         else { throw .malformed }
-        return GetQuery(
+        var query = GetQuery(
             key: key, kinds: RecordKindMask(rawValue: kinds),
             limit: Int(min(limit, UInt64(DHTLimits.recordsPerAnswer))),
             skip: Int(min(skip, UInt64(DHTLimits.recordsToSkip))))
+        if reader.remaining >= Bytes32.byteCount { query.near = reader.readBytes32() }
+        return query
     }
 
     private static func readContacts(
@@ -253,6 +266,8 @@ extension DHTMessage {
 enum Flags {
     /// Requests: the sender cannot be dialled.
     static var client: UInt8 { 1 }
+    /// PING, FIND_NODE, GET: the sender's coordinate follows.
+    static var sender: UInt8 { 4 }
     /// PUT: the record is somebody else's, for the cache; its remaining life follows.
     static var copy: UInt8 { 2 }
     /// A contact of an answer: its coordinate follows.

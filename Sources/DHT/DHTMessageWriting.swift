@@ -8,22 +8,23 @@ extension DHTMessage {
         writer.append(kind.rawValue)
         writer.append(requestID.number)
         switch self {
-        case .ping(_, let isClient):
-            writer.append(Self.flags(isClient))
-        case .pong:
-            break
-        case .findNode(_, let isClient, let target):
-            writer.append(Self.flags(isClient))
+        case .ping(_, let isClient, let place):
+            Self.write(isClient, place, to: &writer)
+        case .pong(_, let coordinate):
+            coordinate.write(to: &writer)
+        case .findNode(_, let isClient, let place, let target):
+            Self.write(isClient, place, to: &writer)
             writer.append(target)
         case .contacts(_, let coordinate, let contacts):
             coordinate.write(to: &writer)
             Self.write(contacts, to: &writer)
-        case .get(_, let isClient, let query):
-            writer.append(Self.flags(isClient))
+        case .get(_, let isClient, let place, let query):
+            Self.write(isClient, place, to: &writer)
             writer.append(query.key)
             writer.append(query.kinds.rawValue)
             writer.appendVarint(UInt64(clamping: query.limit))
             writer.appendVarint(UInt64(clamping: query.skip))
+            if let near = query.near { writer.append(near) }
         case .values(_, let coordinate, let total, let records, let closer):
             coordinate.write(to: &writer)
             writer.appendVarint(UInt64(clamping: total))
@@ -54,6 +55,11 @@ extension DHTMessage {
         case .put, .offerCopy: .put
         case .putResult: .putResult
         }
+    }
+
+    private static func write(_ isClient: Bool, _ place: Coordinate?, to writer: inout ByteWriter) {
+        writer.append(flags(isClient) | (place == nil ? 0 : Flags.sender))
+        place?.write(to: &writer)
     }
 
     private static func flags(_ isClient: Bool) -> UInt8 { isClient ? Flags.client : 0 }

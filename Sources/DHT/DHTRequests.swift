@@ -1,24 +1,29 @@
 import SwarmCore
 import SwarmCrypto
 
-/// The asking side of single requests, and the answering side.
+/// The asking side of single requests.
 extension DHT {
-    // MARK: Asking
-
-    /// Sends a request and remembers it. False, and counted, where too many are in the air.
+    /// Sends a request and remembers it. `expected` is the predicted round trip to a peer that was never measured. False,
+    /// and counted, where too many are in the air.
     @discardableResult
     mutating func ask(
-        _ peer: Contact, _ purpose: PendingRequest.Purpose, at now: Now, into out: inout MessageOutbox,
-        _ message: (RequestID) -> DHTMessage
+        _ peer: Contact, _ purpose: PendingRequest.Purpose, expected: Interval? = nil, at now: Now,
+        into out: inout MessageOutbox, _ message: (RequestID) -> DHTMessage
     ) -> Bool {
         guard !requests.isFull else {
             refusals.add(.tooManyRequests)
             return false
         }
-        let request = RequestID(generator.next())
-        let timing = RequestTiming(roundTrip: table.entry(of: peer.id)?.roundTrip)
+        let request = requests.nextID(generator.next())
+        let knowledge: RequestTiming.Knowledge
+        if let measured = table.peer(of: peer.id)?.roundTrip {
+            knowledge = .measured(measured)
+        } else {
+            knowledge = expected.map { .predicted($0) } ?? .none
+        }
         let pending = PendingRequest(
-            id: request, peer: peer, purpose: purpose, message: message(request), sentAt: now.monotonic, timing: timing)
+            id: request, peer: peer, purpose: purpose, message: message(request), sentAt: now.monotonic,
+            timing: RequestTiming(knowledge))
         requests.add(pending)
         traffic.add(.requestsSent)
         send(pending.message, to: peer, into: &out)
@@ -30,18 +35,29 @@ extension DHT {
         out.append(to: peer, isIdempotent: message.kind != .put) { writer in message.write(to: &writer) }
     }
 
-    /// Sends late requests again and ends those that stayed unanswered.
+    /// Tells lookups of late requests, sends them again, and ends those that stayed unanswered.
     mutating func repeatRequests(_ now: Now, _ out: inout MessageOutbox, _ events: inout EventBuffer<DHTEvent>) {
-        while let (request, isOver) = requests.popDue(now.monotonic) {
-            if isOver {
-                traffic.add(.requestsTimedOut)
-                table.recordFailure(of: request.peer.id)
-                fail(request, at: now, events: &events)
-            } else {
+        while let (request, due) = requests.popDue(now.monotonic) {
+            switch due {
+            case .late:
+                if case .lookup(let id) = request.purpose { lookupLate(id, at: request.peer.id) }
+            case .again:
                 traffic.add(.requestsRepeated)
-                send(request.message, to: request.peer, into: &out)
+                let id = RequestTable.id(of: request.id, transmission: request.transmissions)
+                send(request.message.renamed(id), to: request.peer, into: &out)
+            case .over:
+                traffic.add(.requestsTimedOut)
+                noteFailure(of: request.peer.id, at: now.monotonic)
+                fail(request, at: now, events: &events)
             }
         }
+    }
+
+    private mutating func noteFailure(of peer: NodeID, at now: MonotonicInstant) {
+        guard let silence = table.peer(of: peer)?.silence(at: TablePeer.tick(now)) else { return }
+        guard table.recordFailure(of: peer) else { return }
+        upkeep.noteDeath(afterSilence: Interval(nanoseconds: Int64(silence) << 24))
+        table.trust = upkeep.trust
     }
 
     /// Tells whoever sent the request that no usable answer came.
@@ -50,74 +66,31 @@ extension DHT {
         case .lookup(let id): lookupFailed(id, at: request.peer.id)
         case .page(let id): pageFailed(id)
         case .store(let number): putAnswered(number, PutAnswer(.refused), at: now, events: &events)
-        case .probe: break
+        case .ping(let id): events.append(.pinged(id, roundTrip: nil))
+        case .probe, .fill, .offer: break
         }
     }
 
-    /// Enters a node into the table; where that changes who is nearest to a publication, it is stored anew soon.
-    mutating func hear(_ contact: Contact, roundTrip: Interval?, at now: Now, into out: inout MessageOutbox) {
-        switch table.observe(contact, roundTrip: roundTrip, at: now.monotonic) {
-        case .added:
-            hastenPublications(near: contact.id, at: now.monotonic)
-        case .waiting(let oldest):
-            guard let entry = table.entry(of: oldest.id),
-                now.monotonic - entry.lastHeard >= configuration.probeAge,
-                !requests.contains(peer: oldest.id, purpose: .probe)
-            else { return }
-            let isClient = configuration.isClientOnly
-            ask(oldest, .probe, at: now, into: &out) { .ping($0, isClient: isClient) }
-        case .refused:
-            if contact.id != identity.id { refusals.add(.subnetFull) }
-        case .updated:
-            break
-        }
-    }
-
-    // MARK: Answering
-
-    mutating func handle(
+    mutating func handleAnswer(
         _ message: DHTMessage, from peer: Peer, at now: Now, into out: inout MessageOutbox,
         events: inout EventBuffer<DHTEvent>
     ) {
-        switch message {
-        case .ping(let request, let isClient):
-            meet(peer, isClient: isClient, at: now, into: &out)
-            answer(.pong(request), to: peer, into: &out)
-        case .findNode(let request, let isClient, let target):
-            meet(peer, isClient: isClient, at: now, into: &out)
-            answer(.contacts(request, from: coordinate, nearest(to: target, for: peer)), to: peer, into: &out)
-        case .get(let request, let isClient, let query):
-            meet(peer, isClient: isClient, at: now, into: &out)
-            let held = store.records(for: query, key: query.key, turn: request.number, at: now.monotonic)
-            let closer = nearest(to: query.key, for: peer)
-            answer(
-                .values(request, from: coordinate, total: held.total, held.records, closer: closer), to: peer,
-                into: &out)
-        case .put(let request, let isClient, let record):
-            meet(peer, isClient: isClient, at: now, into: &out)
-            answer(hold(record, from: peer, at: now).message(request), to: peer, into: &out)
-        case .offerCopy(let request, let isClient, let copy):
-            meet(peer, isClient: isClient, at: now, into: &out)
-            answer(cache(copy, from: peer, at: now).message(request), to: peer, into: &out)
-        case .pong, .contacts, .values, .putResult:
-            handleAnswer(message, from: peer, at: now, into: &out, events: &events)
+        guard let (request, roundTrip) = requests.take(message.requestID, from: peer.id, at: now.monotonic) else {
+            return refusals.add(.unasked)
         }
-    }
-
-    private mutating func handleAnswer(
-        _ message: DHTMessage, from peer: Peer, at now: Now, into out: inout MessageOutbox,
-        events: inout EventBuffer<DHTEvent>
-    ) {
-        guard let request = requests.take(message.requestID, from: peer.id) else { return refusals.add(.unasked) }
         traffic.add(.answersReceived)
-        // A repeated request cannot tell which transmission was answered (Karn and Partridge 1987).
-        let roundTrip = request.transmissions == 1 ? now.monotonic - request.sentAt : nil
         var contact = request.peer
-        contact.addresses.promote(peer.address)
-        hear(contact, roundTrip: roundTrip, at: now, into: &out)
+        if contact.addresses.first != peer.address { contact.addresses.promote(peer.address) }
+        noteLife(of: contact.id, at: now.monotonic)
+        if let place = message.coordinate { learnPlace(place, roundTrip) }
+        hear(contact, coordinate: message.coordinate, roundTrip: roundTrip, at: now, into: &out)
         switch (request.purpose, message) {
         case (.probe, .pong):
             break
+        case (.ping(let id), .pong):
+            events.append(.pinged(id, roundTrip: roundTrip))
+        case (.fill(let bucket), .contacts(_, _, let named)):
+            take(named, forBucket: bucket, now, &out)
         case (.lookup(let id), .contacts(_, _, let closer)):
             lookupAnswered(id, by: contact, closer: closer, records: [], total: 0, now, &out, &events)
         case (.lookup(let id), .values(_, _, let total, let records, let closer)):
@@ -126,32 +99,83 @@ extension DHT {
             pageAnswered(id, by: contact, records: records, total: total, now, &out)
         case (.store(let number), .putResult(_, let result, let age, let incumbent)):
             // Not answered for good: it is repeated when its time comes, and ends when all repetitions are used up.
-            guard result != .unconfirmed else { return requests.add(request) }
+            guard result != .unconfirmed else { return requests.putBack(request) }
             putAnswered(number, PutAnswer(result, age: age, incumbent: incumbent), at: now, events: &events)
+        case (.offer, .putResult):
+            break
         default:
             refusals.add(.malformed)
             fail(request, at: now, events: &events)
         }
     }
 
-    /// A stranger inside a first handshake message may be a replay, so it leaves no trace in the table.
-    private mutating func meet(_ peer: Peer, isClient: Bool, at now: Now, into out: inout MessageOutbox) {
-        guard peer.isConfirmed, !isClient else { return }
-        var contact = peer.contact
-        contact.addresses.promote(peer.address)
-        hear(contact, roundTrip: nil, at: now, into: &out)
+    /// A sign of life of somebody in the table tells how long nodes live here.
+    private mutating func noteLife(of peer: NodeID, at now: MonotonicInstant) {
+        guard let silence = table.peer(of: peer)?.silence(at: TablePeer.tick(now)), silence > 0 else { return }
+        upkeep.noteLife(afterSilence: Interval(nanoseconds: Int64(silence) << 24))
+        table.trust = upkeep.trust
     }
 
-    private mutating func answer(_ message: DHTMessage, to peer: Peer, into out: inout MessageOutbox) {
-        var contact = peer.contact
-        contact.addresses.promote(peer.address)
-        traffic.add(.answersSent)
-        send(message, to: contact, into: &out)
+    private mutating func learnPlace(_ place: Coordinate, _ roundTrip: Interval) {
+        guard !hasGivenCoordinate else { return }
+        coordinate.update(
+            roundTripMilliseconds: Double(roundTrip.nanoseconds) / 1_000_000, to: place, using: &generator)
     }
 
-    private func nearest(to key: Bytes32, for peer: Peer) -> [NearContact] {
-        let limit = min(configuration.bucketSize, DHTLimits.contactsPerAnswer)
-        let entries = table.closest(to: key, limit: limit + 1, trusted: true)
-        return Array(entries.lazy.map(\.contact).filter { $0.id != peer.id }.prefix(limit).map { NearContact($0) })
+    /// Enters a node into the table; where that changes who is nearest to a publication, it is stored anew soon.
+    mutating func hear(
+        _ contact: Contact, coordinate: Coordinate? = nil, roundTrip: Interval?, at now: Now,
+        into out: inout MessageOutbox
+    ) {
+        switch table.observe(contact, coordinate: coordinate, roundTrip: roundTrip, at: now.monotonic) {
+        case .added:
+            if !publications.isEmpty { hastenPublications(near: contact.id, at: now.monotonic) }
+            upkeep.hasten(to: now.monotonic + Upkeep.shortestPause)
+        case .waiting(let oldest):
+            guard let peer = table.peer(of: oldest),
+                peer.silence(at: TablePeer.tick(now.monotonic)) >= TablePeer.ticks(configuration.probeAge)
+            else { return }
+            probe(peer, now, &out)
+        case .refused:
+            if contact.id != identity.id { refusals.add(.subnetFull) }
+        case .updated:
+            break
+        }
     }
+
+    /// Asks a node of the table whether it is still there, unless that is being asked.
+    mutating func probe(_ peer: TablePeer, _ now: Now, _ out: inout MessageOutbox) {
+        guard table.beginTest(of: peer.id) else { return }
+        let isClient = configuration.isClientOnly
+        let place = ownPlace
+        ask(table.contact(of: peer), .probe, at: now, into: &out) { .ping($0, isClient: isClient, from: place) }
+    }
+}
+
+extension DHTMessage {
+    /// The same request under another id.
+    func renamed(_ id: RequestID) -> DHTMessage {
+        switch self {
+        case .ping(_, let isClient, let place): .ping(id, isClient: isClient, from: place)
+        case .findNode(_, let isClient, let place, let target):
+            .findNode(id, isClient: isClient, from: place, target: target)
+        case .get(_, let isClient, let place, let query): .get(id, isClient: isClient, from: place, query)
+        case .put(_, let isClient, let record): .put(id, isClient: isClient, record)
+        case .offerCopy(_, let isClient, let copy): .offerCopy(id, isClient: isClient, copy)
+        case .pong, .contacts, .values, .putResult: self
+        }
+    }
+
+    /// The answerer's own place, where the answer says it.
+    var coordinate: Coordinate? {
+        switch self {
+        case .pong(_, let place), .contacts(_, let place, _), .values(_, let place, _, _, _): place
+        case .ping, .findNode, .get, .put, .offerCopy, .putResult: nil
+        }
+    }
+}
+
+extension Coordinate {
+    /// Whether it is good enough to predict by.
+    var isSettled: Bool { relativeError < 0.7 }
 }

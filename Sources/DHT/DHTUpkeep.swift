@@ -22,6 +22,7 @@ struct Joining: Sendable {
     }
 
     var isLooking: Bool { state == .looking }
+    var isJoined: Bool { state == .joined }
 
     /// Nobody is left in the table of a node that had joined: time to ask the seeds again.
     func hasLostEverybody(_ table: RoutingTable) -> Bool { state == .joined && table.isEmpty && !seeds.isEmpty }
@@ -45,7 +46,63 @@ struct Joining: Sendable {
     }
 }
 
-/// Upkeep: joining, joining again, refreshing buckets nobody looks into.
+/// How the table is kept true, at a pace that follows how long nodes live here.
+///
+/// Lifetimes are estimated from what own requests meet: hours of company over deaths met, both forgotten slowly. One small
+/// request at a time: a ping to whoever has been silent for longest, a question for nodes of an empty bucket, or one to a
+/// sibling for its view of this neighbourhood. At most one every two seconds, so that churn costs a bounded rate.
+struct Upkeep: Sendable {
+    /// Between two requests of the upkeep.
+    static var shortestPause: Interval { .seconds(2) }
+    /// What a table of strangers would be asked for in vain again and again: after this long at most.
+    static var longestFillPause: Interval { .seconds(600) }
+
+    private var companySeconds = 1800.0
+    private var deaths = 0.25
+    private(set) var nextTick: MonotonicInstant?
+    /// When siblings are next asked for their view, and when an empty bucket is next asked for.
+    var nextExchange = MonotonicInstant.zero
+    var nextFill = MonotonicInstant.zero
+    var fillPause = Upkeep.shortestPause
+    var fillTurn = 0
+
+    /// A peer silent for that long was alive after all.
+    mutating func noteLife(afterSilence silence: Interval) { note(Double(silence.nanoseconds) / 1e9, 0) }
+
+    /// A peer was found dead. It died somewhere in its silence.
+    mutating func noteDeath(afterSilence silence: Interval) { note(Double(silence.nanoseconds) / 2e9, 1) }
+
+    private mutating func note(_ seconds: Double, _ died: Double) {
+        companySeconds += min(seconds, 3600)
+        deaths += died
+        // The last few hours of company among a hundred peers: minutes when they are asked often.
+        guard companySeconds > 20_000 || deaths > 64 else { return }
+        companySeconds /= 2
+        deaths /= 2
+    }
+
+    /// The mean time for which nodes live here, as far as can be seen: from 20 s up.
+    var lifetime: Interval {
+        Interval(nanoseconds: Int64(min(max(companySeconds / max(deaths, 0.01), 20), 1e6) * 1e9))
+    }
+
+    /// How long somebody silent is still named to others: one lifetime, after which one in three is left.
+    var trust: Interval { min(max(lifetime, .seconds(60)), DHTConfiguration.longestTrust) }
+
+    /// The silence after which a peer is asked: a fifth of a lifetime, when one in six is gone.
+    func checkAge(atMost longest: Interval) -> Interval { min(max(lifetime / 5, .seconds(30)), longest) }
+
+    /// How often siblings are asked for their view.
+    func exchangePause(atMost longest: Interval) -> Interval { min(max(lifetime / 4, .seconds(20)), longest) }
+
+    mutating func schedule(_ instant: MonotonicInstant?) { nextTick = instant }
+
+    mutating func hasten(to instant: MonotonicInstant) {
+        if nextTick.map({ instant < $0 }) ?? true { nextTick = instant }
+    }
+}
+
+/// Upkeep: joining, joining again, and keeping the table true.
 extension DHT {
     mutating func startJoining(_ now: Now, _ events: inout EventBuffer<DHTEvent>) {
         guard !joining.isLooking else { return }
@@ -64,9 +121,10 @@ extension DHT {
         guard hasMetSomebody else { return joining.retry(now.monotonic, using: &generator) }
         joining.join()
         events.append(.bootstrapped)
-        for key in table.refreshKeys(using: &generator).suffix(DHTLimits.upkeepLookups / 2) {
-            _ = startUpkeep(.refresh, key, now)
-        }
+        let pause = upkeep.exchangePause(atMost: configuration.refreshInterval)
+        upkeep.nextExchange = now.monotonic + generator.jittered(pause, by: 0.3)
+        // Not now: a join that ends within `advance` would leave a deadline behind it.
+        upkeep.hasten(to: now.monotonic + .milliseconds(10))
     }
 
     /// Tries again when its time has come, or when everybody has been lost.
@@ -78,12 +136,78 @@ extension DHT {
         }
     }
 
-    mutating func refreshBuckets(_ now: Now) {
-        let age = configuration.refreshInterval
-        while let key = table.staleBucketKey(at: now.monotonic, age: age, using: &generator) {
-            // Noted even where there is no room for the lookup, so that the deadline moves on.
-            table.noteLookup(for: key, at: now.monotonic)
-            guard startUpkeep(.refresh, key, now) else { continue }
+    /// Does one thing of the upkeep, where its time has come, and sets the time of the next.
+    mutating func tendTable(_ now: Now, _ out: inout MessageOutbox) {
+        guard let tick = upkeep.nextTick, tick <= now.monotonic else { return }
+        guard joining.isJoined, !table.isEmpty else { return upkeep.schedule(nil) }
+        size.look(at: table)
+        let longest = configuration.refreshInterval
+        let age = upkeep.checkAge(atMost: longest)
+        let empty = table.emptyBucket(from: upkeep.fillTurn, wanted: 2)
+        if let empty, upkeep.nextFill <= now.monotonic {
+            askForPeers(ofBucket: empty, now, &out)
+        } else if upkeep.nextExchange <= now.monotonic {
+            askForSiblings(now, &out)
+            let pause = upkeep.exchangePause(atMost: longest)
+            upkeep.nextExchange = now.monotonic + generator.jittered(pause, by: 0.3)
+        } else if let (id, due) = table.mostOverdue(at: now.monotonic, age: age, siblingAge: age / 2),
+            due <= now.monotonic, let peer = table.peer(of: id)
+        {
+            probe(peer, now, &out)
+        }
+        var next = upkeep.nextExchange
+        if let overdue = table.mostOverdue(at: now.monotonic, age: age, siblingAge: age / 2) {
+            next = min(next, overdue.due)
+        }
+        if empty != nil { next = min(next, upkeep.nextFill) }
+        upkeep.schedule(max(next, now.monotonic + generator.jittered(Upkeep.shortestPause, by: 0.25)))
+    }
+
+    /// One question to one of the nodes nearest to a random point of the bucket.
+    private mutating func askForPeers(ofBucket bucket: Int, _ now: Now, _ out: inout MessageOutbox) {
+        upkeep.fillTurn = bucket + 1
+        // Success, somebody new in the bucket, shortens the pause again.
+        upkeep.nextFill = now.monotonic + generator.jittered(upkeep.fillPause, by: 0.25)
+        upkeep.fillPause = min(upkeep.fillPause * 3 / 2, Upkeep.longestFillPause)
+        let key = table.randomKey(inBucket: bucket, using: &generator)
+        ask(one: table.nearest(to: key, limit: 8, .anybody), about: key, bucket, now, &out)
+    }
+
+    private mutating func askForSiblings(_ now: Now, _ out: inout MessageOutbox) {
+        let siblings = table.nearest(to: identity.id.bytes, limit: configuration.bucketSize, .anybody)
+        ask(one: siblings, about: identity.id.bytes, 256, now, &out)
+    }
+
+    private mutating func ask(
+        one peers: NearestPeers, about key: Bytes32, _ bucket: Int, _ now: Now, _ out: inout MessageOutbox
+    ) {
+        guard peers.count > 0 else { return }
+        let peer = table.contact(of: table.peer(peers[generator.integer(below: peers.count)]))
+        let isClient = configuration.isClientOnly
+        let place = ownPlace
+        ask(peer, .fill(bucket: bucket), at: now, into: &out) { .findNode($0, isClient: isClient, from: place, target: key) }
+    }
+
+    /// Of the nodes named for a bucket up to three are asked whether they are there: two that seem near in time and one at
+    /// random. From one source no more, so that a liar cannot fill a bucket with its friends.
+    mutating func take(_ named: [NearContact], forBucket bucket: Int, _ now: Now, _ out: inout MessageOutbox) {
+        var wanted = named.filter { near in
+            let id = near.contact.id
+            guard id != identity.id, !near.contact.addresses.isEmpty, table.peer(of: id) == nil else { return false }
+            return bucket < 256 ? table.bucketIndex(of: id) == bucket : table.isSibling(id)
+        }
+        guard !wanted.isEmpty else { return }
+        if bucket < 256 { upkeep.fillPause = Upkeep.shortestPause }
+        func time(_ near: NearContact) -> Interval { predictedRoundTrip(to: near.coordinate) ?? .seconds(1) }
+        // Sorting is stable: equally near ones stay in the order in which they were named.
+        wanted.sort { time($0) < time($1) }
+        var chosen = Array(wanted.prefix(2))
+        if wanted.count > 2 { chosen.append(wanted[2 + generator.integer(below: wanted.count - 2)]) }
+        let isClient = configuration.isClientOnly
+        let place = ownPlace
+        for near in chosen {
+            let expected = predictedRoundTrip(to: near.coordinate)
+            ask(near.contact, .probe, expected: expected, at: now, into: &out) { .ping($0, isClient: isClient, from: place) }
         }
     }
 }

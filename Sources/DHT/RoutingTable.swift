@@ -1,39 +1,47 @@
 import SwarmCore
 
 /// The nodes this one knows to be there, by distance in Kademlia's XOR space (Maymounkov and Mazières 2002, §2.2):
-/// bucket i holds at most k nodes that share exactly i leading bits with this node.
+/// bucket i holds nodes that share exactly i leading bits with this node.
 ///
-/// Only nodes that have spoken for themselves are entered, never hearsay. A full bucket keeps its members as long as
-/// they answer (old nodes tend to stay) and lets newcomers wait in a short queue. Subnets are bounded, so that one
-/// landlord cannot fill a bucket. The order of everything is that of arrival or of distance: it replays.
+/// The 2k nodes nearest to this one are its siblings (S/Kademlia, Baumgart and Mies 2007, §4.2): whoever is that near is
+/// always entered, whatever bucket it falls into, so that the neighbourhood is known completely. Beyond them a bucket
+/// holds at most k. Its members stay as long as they answer (old nodes tend to stay); newcomers wait in a short queue.
+/// Up to half of a bucket may be taken over by nodes that are clearly nearer in time, slowly; the other half belongs to
+/// those who came first, so that an attacker near by can never flush it.
+///
+/// Only nodes that have spoken for themselves are entered, never hearsay. Subnets are bounded, so that one landlord
+/// cannot fill a bucket. The order of everything is that of arrival or of distance: it replays.
 package struct RoutingTable: Sendable {
-    package struct Entry: Sendable {
-        package var contact: Contact
-        package var lastHeard: MonotonicInstant
-        /// Smoothed as TCP's (RFC 6298 §2: seven parts old, one part new); nil before the first measurement.
-        package var roundTrip: Interval?
-        /// Requests in a row that stayed unanswered.
-        package var failures = 0
-    }
-
     /// What became of an observed contact.
     package enum Outcome: Hashable, Sendable {
         case added, updated
         /// The bucket is full: the newcomer waits, and `oldest` has not been heard for longest.
-        case waiting(oldest: Contact)
+        case waiting(oldest: NodeID)
         case refused
     }
 
     struct Bucket: Sendable {
-        var entries: [Entry] = []
-        var replacements: [Entry] = []
-        var lastLookup = MonotonicInstant.zero
+        var peers: [TablePeer] = []
+        var waiting: [TablePeer] = []
+        /// When a peer last lost its place to a nearer one.
+        var lastSwap = MonotonicInstant.zero
     }
 
     package let own: NodeID
-    private let configuration: DHTConfiguration
-    private var buckets: [Bucket] = []
+    let configuration: DHTConfiguration
+    private(set) var buckets: [Bucket] = []
     package private(set) var count = 0
+    /// Distances up to this one (their first 64 bits) are those of siblings.
+    private(set) var siblingRadius = UInt64.max
+    /// Grows with every change of who is in the table.
+    package private(set) var changes: UInt64 = 0
+    /// How long a silent node is believed to be there: a newcomer takes the place of one silent for longer.
+    package var trust = DHTConfiguration.longestTrust
+    /// Peers in the table by subnet. Only ever looked up.
+    private var subnets: [UInt32: UInt8] = [:]
+    /// Address lists that do not fit their peer's entry, and the free places among them.
+    private var longLists: [AddressList] = []
+    private var freeLists: [UInt16] = []
 
     package init(own: NodeID, configuration: DHTConfiguration) {
         self.own = own
@@ -43,213 +51,293 @@ package struct RoutingTable: Sendable {
     // MARK: Changing
 
     /// Enters or refreshes a node that was heard at `now`. Its newest addresses replace the old ones.
-    package mutating func observe(_ contact: Contact, roundTrip: Interval?, at now: MonotonicInstant) -> Outcome {
+    package mutating func observe(
+        _ contact: Contact, coordinate: Coordinate? = nil, roundTrip: Interval?, at now: MonotonicInstant
+    ) -> Outcome {
         guard contact.id != own, !contact.addresses.isEmpty else { return .refused }
         let index = bucketIndex(of: contact.id)
-        while buckets.count <= index { buckets.append(Bucket(lastLookup: now)) }
-        if let position = buckets[index].entries.firstIndex(where: { $0.contact.id == contact.id }) {
-            buckets[index].entries[position].hear(contact, roundTrip: roundTrip, at: now)
+        while buckets.count <= index { buckets.append(Bucket()) }
+        if let position = position(of: contact.id, inBucket: index) {
+            hear(contact, coordinate, roundTrip, at: now, position, inBucket: index)
             return .updated
         }
-        let entry = Entry(contact: contact, lastHeard: now, roundTrip: roundTrip)
         guard subnetHasRoom(for: contact, inBucket: index) else { return .refused }
-        if buckets[index].entries.count < configuration.bucketSize {
-            enter(entry, inBucket: index)
+        var peer = TablePeer(contact, coordinate: coordinate, roundTrip: roundTrip, at: now)
+        if isSibling(contact.id) || strangers(inBucket: index) < configuration.bucketSize {
+            enter(peer, contact.addresses, inBucket: index)
             return .added
         }
-        if let weakest = weakestFailing(inBucket: index) {
-            removeEntry(at: weakest, inBucket: index)
-            enter(entry, inBucket: index)
+        let census = census(ofBucket: index, at: now)
+        if let (position, isForNearness) = giver(to: peer, census, inBucket: index, at: now) {
+            removePeer(at: position, inBucket: index)
+            peer.isChosenNear = isForNearness
+            enter(peer, contact.addresses, inBucket: index)
             return .added
         }
-        wait(entry, inBucket: index)
-        return oldest(inBucket: index).map { .waiting(oldest: $0) } ?? .refused
+        wait(peer, contact.addresses, inBucket: index)
+        return census.oldest.map { .waiting(oldest: buckets[index].peers[$0].id) } ?? .refused
     }
 
-    /// Counts an unanswered request; after enough of them, or sooner where somebody waits, the node is forgotten.
-    package mutating func recordFailure(of id: NodeID) {
+    /// Counts an unanswered request; after enough of them, or sooner where somebody waits, the node is forgotten. True
+    /// where that happened.
+    @discardableResult
+    package mutating func recordFailure(of id: NodeID) -> Bool {
         let index = bucketIndex(of: id)
-        guard index < buckets.count,
-            let position = buckets[index].entries.firstIndex(where: { $0.contact.id == id })
-        else { return }
-        buckets[index].entries[position].failures += 1
-        let patience = buckets[index].replacements.isEmpty ? configuration.failuresToForget : 2
-        guard buckets[index].entries[position].failures >= patience else { return }
-        removeEntry(at: position, inBucket: index)
+        guard index < buckets.count, let position = position(of: id, inBucket: index) else { return false }
+        buckets[index].peers[position].fail()
+        let patience = buckets[index].waiting.isEmpty ? configuration.failuresToForget : 2
+        guard buckets[index].peers[position].failures >= patience else { return false }
+        removePeer(at: position, inBucket: index)
         promote(inBucket: index)
+        return true
     }
 
-    /// Forgets a node at once: somebody else found it dead, or it said goodbye.
+    /// Forgets a node at once: somebody else found it dead, it said goodbye, or it is nobody one can dial.
     package mutating func remove(_ id: NodeID) {
         let index = bucketIndex(of: id)
         guard id != own, index < buckets.count else { return }
-        buckets[index].replacements.removeAll { $0.contact.id == id }
-        guard let position = buckets[index].entries.firstIndex(where: { $0.contact.id == id }) else { return }
-        removeEntry(at: position, inBucket: index)
+        if let place = buckets[index].waiting.firstIndex(where: { $0.id == id }) {
+            release(buckets[index].waiting.remove(at: place))
+        }
+        guard let position = position(of: id, inBucket: index) else { return }
+        removePeer(at: position, inBucket: index)
         promote(inBucket: index)
     }
 
-    /// Notes that a lookup passed through the bucket of `key`, so that it needs no refresh.
-    package mutating func noteLookup(for key: Bytes32, at now: MonotonicInstant) {
-        let index = min((own.bytes ^ key).leadingZeroBitCount, buckets.count - 1)
-        guard index >= 0 else { return }
-        buckets[index].lastLookup = now
-    }
-
-    // MARK: Reading
-
-    package func entry(of id: NodeID) -> Entry? {
+    /// Notes that a ping was sent to `id`. False where one is on its way already, or the node is not in the table.
+    mutating func beginTest(of id: NodeID) -> Bool {
         let index = bucketIndex(of: id)
-        guard index < buckets.count else { return nil }
-        return buckets[index].entries.first { $0.contact.id == id }
-    }
-
-    /// Every entry, farthest bucket first.
-    package var entries: [Entry] { buckets.flatMap(\.entries) }
-    package var contacts: [Contact] { entries.map(\.contact) }
-    package var isEmpty: Bool { count == 0 }
-
-    /// Up to `limit` entries, nearest to `key` first. `trusted` leaves out those whose last request failed: what is
-    /// told to others should be alive.
-    package func closest(to key: Bytes32, limit: Int, trusted: Bool = false) -> [Entry] {
-        var found: [Entry] = []
-        let near = (own.bytes ^ key).leadingZeroBitCount
-        func take(_ group: [Entry]) {
-            let usable = trusted ? group.filter { $0.failures == 0 } : group
-            found += usable.sorted { $0.contact.id.distance(to: key) < $1.contact.id.distance(to: key) }
-        }
-        // The key's own bucket is nearest; then, mixed, all buckets beyond it; then the others, towards the far end.
-        if near < buckets.count { take(buckets[near].entries) }
-        if found.count < limit, near + 1 < buckets.count { take(buckets[(near + 1)...].flatMap(\.entries)) }
-        var index = min(near, buckets.count) - 1
-        while found.count < limit, index >= 0 {
-            take(buckets[index].entries)
-            index -= 1
-        }
-        return Array(found.prefix(limit))
-    }
-
-    /// How many known live nodes lie nearer to `key` than this one.
-    package func countNearerThanOwn(to key: Bytes32, limit: Int) -> Int {
-        let distance = own.distance(to: key)
-        let nearer = closest(to: key, limit: limit, trusted: true)
-        return nearer.count { $0.contact.id.distance(to: key) < distance }
-    }
-
-    /// A random key in the bucket that has gone longest without a lookup, where that is `age` or more.
-    package func staleBucketKey(
-        at now: MonotonicInstant, age: Interval, using generator: inout SeededGenerator
-    ) -> Bytes32? {
-        guard let index = stalest, now - buckets[index].lastLookup >= age else { return nil }
-        return randomKey(inBucket: index, using: &generator)
-    }
-
-    /// When the next bucket falls due for a refresh.
-    package func nextRefresh(age: Interval) -> MonotonicInstant? {
-        guard let index = stalest else { return nil }
-        return buckets[index].lastLookup + age
-    }
-
-    /// A random key in each bucket farther than the nearest neighbour: what a node that has just joined looks up.
-    package func refreshKeys(using generator: inout SeededGenerator) -> [Bytes32] {
-        guard let nearest = buckets.lastIndex(where: { !$0.entries.isEmpty }) else { return [] }
-        return (0..<nearest).map { randomKey(inBucket: $0, using: &generator) }
+        guard index < buckets.count, let position = position(of: id, inBucket: index),
+            !buckets[index].peers[position].isUnderTest
+        else { return false }
+        buckets[index].peers[position].isUnderTest = true
+        return true
     }
 
     // MARK: Inside
 
-    private func bucketIndex(of id: NodeID) -> Int { min(id.distance(to: own.bytes).leadingZeroBitCount, 255) }
+    func bucketIndex(of id: NodeID) -> Int { min(id.distance(to: own.bytes).leadingZeroBitCount, 255) }
 
-    private var stalest: Int? {
-        guard count > 0 else { return nil }
-        return buckets.indices.min { buckets[$0].lastLookup < buckets[$1].lastLookup }
-    }
+    func isSibling(_ id: NodeID) -> Bool { id.bytes.word0 ^ own.bytes.word0 <= siblingRadius }
 
-    private func randomKey(inBucket index: Int, using generator: inout SeededGenerator) -> Bytes32 {
-        let random = Bytes32(generator.next(), generator.next(), generator.next(), generator.next())
-        let shared = Bytes32.leadingOnes(index)
-        let flipped = Bytes32.leadingOnes(index + 1) ^ shared
-        return (own.bytes & (shared | flipped)) ^ flipped ^ (random & ~(shared | flipped))
-    }
-
-    private mutating func enter(_ entry: Entry, inBucket index: Int) {
-        buckets[index].replacements.removeAll { $0.contact.id == entry.contact.id }
-        buckets[index].entries.append(entry)
-        count += 1
-    }
-
-    private mutating func wait(_ entry: Entry, inBucket index: Int) {
-        buckets[index].replacements.removeAll { $0.contact.id == entry.contact.id }
-        buckets[index].replacements.append(entry)
-        if buckets[index].replacements.count > DHTLimits.replacementsPerBucket {
-            buckets[index].replacements.removeFirst()
+    func position(of id: NodeID, inBucket index: Int) -> Int? {
+        let peers = buckets[index].peers
+        for position in peers.indices where peers[position].id.bytes.word0 == id.bytes.word0 {
+            if peers[position].id == id { return position }
         }
+        return nil
     }
 
-    private mutating func removeEntry(at position: Int, inBucket index: Int) {
-        buckets[index].entries.remove(at: position)
+    func addresses(of peer: TablePeer) -> AddressList { peer.heldAddresses ?? longLists[Int(peer.elsewhere)] }
+
+    func contact(of peer: TablePeer) -> Contact {
+        Contact(id: peer.id, key: peer.key, addresses: addresses(of: peer))
+    }
+
+    /// Peers of a bucket that are no siblings: those that k bounds.
+    private func strangers(inBucket index: Int) -> Int {
+        guard siblingRadius < .max else { return 0 }
+        return buckets[index].peers.count { !isSibling($0.id) }
+    }
+
+    private mutating func hear(
+        _ contact: Contact, _ coordinate: Coordinate?, _ roundTrip: Interval?, at now: MonotonicInstant,
+        _ position: Int, inBucket index: Int
+    ) {
+        buckets[index].peers[position].hear(coordinate: coordinate, roundTrip: roundTrip, at: now)
+        let old = buckets[index].peers[position]
+        guard addresses(of: old) != contact.addresses else { return }
+        var renewed = old
+        count(old, -1)
+        release(old)
+        settle(&renewed, contact.addresses)
+        buckets[index].peers[position] = renewed
+        count(renewed, 1)
+    }
+
+    private mutating func enter(_ peer: TablePeer, _ addresses: AddressList, inBucket index: Int) {
+        if let place = buckets[index].waiting.firstIndex(where: { $0.id == peer.id }) {
+            release(buckets[index].waiting.remove(at: place))
+        }
+        var peer = peer
+        settle(&peer, addresses)
+        buckets[index].peers.append(peer)
+        count += 1
+        count(peer, 1)
+        peersChanged()
+    }
+
+    private mutating func wait(_ peer: TablePeer, _ addresses: AddressList, inBucket index: Int) {
+        if let place = buckets[index].waiting.firstIndex(where: { $0.id == peer.id }) {
+            release(buckets[index].waiting.remove(at: place))
+        }
+        if buckets[index].waiting.count >= DHTLimits.replacementsPerBucket {
+            release(buckets[index].waiting.removeFirst())
+        }
+        var peer = peer
+        settle(&peer, addresses)
+        buckets[index].waiting.append(peer)
+    }
+
+    private mutating func removePeer(at position: Int, inBucket index: Int) {
+        let peer = buckets[index].peers.remove(at: position)
+        count(peer, -1)
+        release(peer)
         count -= 1
+        peersChanged()
     }
 
     /// The newest of those who wait takes the free place: it is the likeliest to be alive.
     private mutating func promote(inBucket index: Int) {
-        while let entry = buckets[index].replacements.popLast() {
-            guard subnetHasRoom(for: entry.contact, inBucket: index) else { continue }
-            enter(entry, inBucket: index)
+        while let peer = buckets[index].waiting.popLast() {
+            let contact = contact(of: peer)
+            release(peer)
+            guard subnetHasRoom(for: contact, inBucket: index) else { continue }
+            enter(peer, contact.addresses, inBucket: index)
             return
         }
     }
 
-    private func weakestFailing(inBucket index: Int) -> Int? {
-        let entries = buckets[index].entries
-        let weakest = entries.indices.max { entries[$0].failures < entries[$1].failures }
-        guard let weakest, entries[weakest].failures >= 2 else { return nil }
-        return weakest
+    /// What there is to know about the strangers of a full bucket before one of them gives up its place.
+    private struct Census {
+        var mostFailing: Int?
+        /// Silent for longest; of several the one that came first.
+        var oldest: Int?
+        var farthest: Int?
+        var farthestChosen: Int?
+        var chosen = 0
     }
 
-    private func oldest(inBucket index: Int) -> Contact? {
-        buckets[index].entries.min { $0.lastHeard < $1.lastHeard }?.contact
+    private func census(ofBucket index: Int, at now: MonotonicInstant) -> Census {
+        let peers = buckets[index].peers
+        let tick = TablePeer.tick(now)
+        var census = Census()
+        func isFarther(_ position: Int, than other: Int?) -> Bool {
+            guard let time = peers[position].roundTrip else { return false }
+            return other.map { time > peers[$0].roundTrip ?? .zero } ?? true
+        }
+        for position in peers.indices where !isSibling(peers[position].id) {
+            if census.mostFailing.map({ peers[position].failures > peers[$0].failures }) ?? true {
+                census.mostFailing = position
+            }
+            if census.oldest.map({ peers[position].silence(at: tick) > peers[$0].silence(at: tick) }) ?? true {
+                census.oldest = position
+            }
+            if isFarther(position, than: census.farthest) { census.farthest = position }
+            guard peers[position].isChosenNear else { continue }
+            census.chosen += 1
+            if isFarther(position, than: census.farthestChosen) { census.farthestChosen = position }
+        }
+        return census
+    }
+
+    /// Who gives up its place to `newcomer` in a full bucket: one that fails, one silent for longer than it is trusted,
+    /// or one much farther in time.
+    private mutating func giver(
+        to newcomer: TablePeer, _ census: Census, inBucket index: Int, at now: MonotonicInstant
+    ) -> (position: Int, isForNearness: Bool)? {
+        let peers = buckets[index].peers
+        if let failing = census.mostFailing, peers[failing].failures >= 2 { return (failing, false) }
+        if let silent = census.oldest, peers[silent].silence(at: TablePeer.tick(now)) > TablePeer.ticks(trust) {
+            return (silent, false)
+        }
+        guard let roundTrip = newcomer.roundTrip, now - buckets[index].lastSwap >= configuration.swapInterval else {
+            return nil
+        }
+        // Once half the bucket was chosen for nearness, only those can lose their place to somebody nearer still.
+        let loser = census.chosen < configuration.bucketSize / 2 ? census.farthest : census.farthestChosen
+        guard let loser, let time = peers[loser].roundTrip, roundTrip * 3 / 2 + .milliseconds(10) < time else {
+            return nil
+        }
+        buckets[index].lastSwap = now
+        return (loser, true)
+    }
+
+    private mutating func peersChanged() {
+        changes &+= 1
+        siblingRadius = radius(ofNearest: configuration.siblings)
+        trim()
+    }
+
+    /// The distance of the sibling number `limit`; the largest there is where fewer are known.
+    private func radius(ofNearest limit: Int) -> UInt64 {
+        guard limit > 0 else { return 0 }
+        guard count >= limit else { return .max }
+        var wanted = limit
+        for bucket in buckets.reversed() {
+            guard bucket.peers.count >= wanted else {
+                wanted -= bucket.peers.count
+                continue
+            }
+            let distances = bucket.peers.map { $0.id.bytes.word0 ^ own.bytes.word0 }.sorted()
+            return distances[wanted - 1]
+        }
+        return .max
+    }
+
+    /// A newcomer among the siblings has pushed the farthest of them out: where its bucket is then above k, the one
+    /// silent for longest waits.
+    private mutating func trim() {
+        guard siblingRadius < .max else { return }
+        let index = min(siblingRadius.leadingZeroBitCount, buckets.count - 1)
+        guard strangers(inBucket: index) > configuration.bucketSize else { return }
+        let peers = buckets[index].peers
+        var loser: Int?
+        for position in peers.indices where !isSibling(peers[position].id) {
+            guard let present = loser else {
+                loser = position
+                continue
+            }
+            let (a, b) = (peers[position], peers[present])
+            if a.failures > b.failures || (a.failures == b.failures && b.heardTick &- a.heardTick &- 1 < UInt32.max / 2) {
+                loser = position
+            }
+        }
+        guard let loser else { return }
+        let peer = buckets[index].peers.remove(at: loser)
+        count(peer, -1)
+        count -= 1
+        let list = addresses(of: peer)
+        release(peer)
+        wait(peer, list, inBucket: index)
+    }
+
+    // MARK: Addresses kept beside the entries
+
+    private mutating func settle(_ peer: inout TablePeer, _ addresses: AddressList) {
+        guard !peer.hold(addresses) else { return }
+        if let free = freeLists.popLast() {
+            longLists[Int(free)] = addresses
+            peer.elsewhere = free
+        } else {
+            peer.elsewhere = UInt16(longLists.count)
+            longLists.append(addresses)
+        }
+    }
+
+    private mutating func release(_ peer: TablePeer) {
+        if peer.form == .elsewhere { freeLists.append(peer.elsewhere) }
+    }
+
+    // MARK: Subnets
+
+    /// A 32-bit image of the subnet; nil for addresses that are exempt. Two subnets with one image share their room.
+    private static func subnet(of addresses: AddressList) -> UInt32? {
+        guard let address = addresses.first, !address.isLoopback, !address.isPrivate else { return nil }
+        let mixed = (address.subnet &* 2 &+ (address.isIPv4 ? 1 : 0)) &* 0x9e37_79b9_7f4a_7c15
+        return UInt32(truncatingIfNeeded: mixed >> 32)
+    }
+
+    private mutating func count(_ peer: TablePeer, _ change: Int) {
+        guard let subnet = Self.subnet(of: addresses(of: peer)) else { return }
+        let present = Int(subnets[subnet] ?? 0) + change
+        subnets[subnet] = present > 0 ? UInt8(clamping: present) : nil
     }
 
     private func subnetHasRoom(for contact: Contact, inBucket index: Int) -> Bool {
-        guard let address = contact.addresses.first, !address.isLoopback, !address.isPrivate else { return true }
-        func isNeighbour(_ entry: Entry) -> Bool {
-            guard let other = entry.contact.addresses.first, other.isIPv4 == address.isIPv4 else { return false }
-            return other.subnet == address.subnet
-        }
-        guard buckets[index].entries.count(where: isNeighbour) < configuration.subnetLimitPerBucket else {
-            return false
-        }
-        let inTable = buckets.reduce(0) { $0 + $1.entries.count(where: isNeighbour) }
-        return inTable < configuration.subnetLimitInTable
-    }
-}
-
-extension RoutingTable.Entry {
-    fileprivate mutating func hear(_ newer: Contact, roundTrip sample: Interval?, at now: MonotonicInstant) {
-        contact.addresses = newer.addresses
-        lastHeard = max(lastHeard, now)
-        failures = 0
-        guard let sample else { return }
-        roundTrip = roundTrip.map { ($0 * 7 + sample) / 8 } ?? sample
-    }
-}
-
-extension Bytes32 {
-    fileprivate static func & (a: Bytes32, b: Bytes32) -> Bytes32 {
-        Bytes32(a.word0 & b.word0, a.word1 & b.word1, a.word2 & b.word2, a.word3 & b.word3)
-    }
-    fileprivate static func | (a: Bytes32, b: Bytes32) -> Bytes32 {
-        Bytes32(a.word0 | b.word0, a.word1 | b.word1, a.word2 | b.word2, a.word3 | b.word3)
-    }
-    fileprivate static prefix func ~ (a: Bytes32) -> Bytes32 { Bytes32(~a.word0, ~a.word1, ~a.word2, ~a.word3) }
-
-    /// `count` ones from the most significant bit on, then zeros.
-    fileprivate static func leadingOnes(_ count: Int) -> Bytes32 {
-        func word(_ index: Int) -> UInt64 {
-            let ones = min(max(count - index * 64, 0), 64)
-            return ones == 0 ? 0 : UInt64.max << UInt64(64 - ones)
-        }
-        return Bytes32(word(0), word(1), word(2), word(3))
+        guard let subnet = Self.subnet(of: contact.addresses) else { return true }
+        guard Int(subnets[subnet] ?? 0) < configuration.subnetLimitInTable else { return false }
+        let inBucket = buckets[index].peers.count { Self.subnet(of: addresses(of: $0)) == subnet }
+        return inBucket < configuration.subnetLimitPerBucket
     }
 }

@@ -104,7 +104,7 @@ extension FlowFabric {
         viewerRows[row].withoutMediaSince = nil
         let gap = seen - since
         viewerRows[row].longestGap = max(viewerRows[row].longestGap, gap)
-        gaps.append(gap)
+        if gaps.count < FlowTimes.gaps { gaps.append(gap) }
     }
 
     func mediaLeft(viewer row: Int) {

@@ -138,7 +138,7 @@ extension SwarmMachine {
 
     package func knowsMember(_ id: NodeID) -> Bool { membership.member(id)?.status.isPresent ?? false }
     package var presentMembers: Int { membership.presentCount }
-    package func hasContact(_ id: NodeID) -> Bool { dht.table.entry(of: id) != nil }
+    package func hasContact(_ id: NodeID) -> Bool { dht.table.entry(of: id, at: .zero) != nil }
     package var contactCount: Int { dht.table.count }
 
     /// The stream's place in its tree; nil where the node has no route of it.
@@ -157,9 +157,10 @@ extension SwarmMachine {
     package var stateFingerprint: UInt64 {
         var hash = Fingerprint()
         hash.mix(UInt64(links.relationCount))
-        for entry in dht.table.entries {
+        // Silence at a fixed instant is the time it was last heard.
+        for entry in dht.table.entries(at: .distantFuture) {
             hash.mix(entry.contact)
-            hash.mix(entry.lastHeard.nanoseconds)
+            hash.mix(UInt64(bitPattern: entry.silence.nanoseconds))
             hash.mix(UInt64(bitPattern: entry.roundTrip?.nanoseconds ?? -1))
             hash.mix(UInt64(entry.failures))
         }

@@ -1,0 +1,51 @@
+import SwarmCore
+
+/// An estimate of how many nodes the swarm has, from how densely ids lie.
+///
+/// Each sample is the density around one point: own neighbourhood, which is known completely, and the ends of lookups that
+/// ran to their full end. Their median is taken, so that whoever crowds the surroundings of a few keys, or of this node,
+/// changes little; a key that is looked up again and again counts once.
+struct SwarmSize: Sendable {
+    private static var capacity: Int { 16 }
+    private var samples: [(point: UInt64, size: Double)] = []
+    private var next = 0
+    private var own = 1.0
+    private var ownVersion: UInt64 = .max
+    private(set) var estimate = 1.0
+
+    /// The number of nodes of which, on average, number `rank` lies at `distance` (its first 64 bits) from a point.
+    static func density(rank: Int, distance: UInt64) -> Double {
+        Double(max(rank - 1, 1)) / (Double(max(distance, 1)) * 0x1p-64)
+    }
+
+    /// The full end of a lookup: `distance` (its first 64 bits) is that of its answering node number `rank`.
+    mutating func note(around point: Bytes32, rank: Int, distance: UInt64) {
+        let sample = (point: point.word0, size: Self.density(rank: rank, distance: distance))
+        if let known = samples.firstIndex(where: { $0.point == sample.point }) {
+            samples[known] = sample
+        } else if samples.count < Self.capacity {
+            samples.append(sample)
+        } else {
+            samples[next] = sample
+            next = (next + 1) % Self.capacity
+        }
+        settle()
+    }
+
+    /// Looks at own neighbourhood anew where the table has changed.
+    mutating func look(at table: RoutingTable) {
+        guard table.changes != ownVersion else { return }
+        ownVersion = table.changes
+        own =
+            table.siblingRadius == .max
+            ? Double(table.count + 1)
+            : Self.density(rank: table.configuration.siblings, distance: table.siblingRadius)
+        settle()
+    }
+
+    private mutating func settle() {
+        // Own neighbourhood counts like three samples: it is the widest, and at first the only one.
+        let all = (samples.map(\.size) + [own, own, own]).sorted()
+        estimate = all[all.count / 2]
+    }
+}
