@@ -90,6 +90,7 @@ package struct DHT: ~Copyable, PeerMachine {
     package mutating func remove(_ id: NodeID, at now: Now) {
         table.remove(id)
         store.retire(id, at: now.monotonic)
+        noteLoss(now)
     }
 
     /// Joins through any of `contacts` (at most `DHTLimits.seeds`), which are asked again whenever everybody is lost. With
@@ -205,6 +206,7 @@ package struct DHT: ~Copyable, PeerMachine {
         if publicationDeadline.map({ $0 <= now.monotonic }) ?? false { wakePublications(now.monotonic) }
         tendTable(now, &out)
         drive(now, &out, &events)
+        noteLoss(now)
     }
 
     package var nextDeadline: MonotonicInstant? {
