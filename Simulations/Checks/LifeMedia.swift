@@ -6,6 +6,9 @@ import SwarmCore
 /// Publishers and viewers come before the faults and while they last; after them a few more join each show that is
 /// still on, and everybody whose session goes on must have media.
 final class LifeMedia {
+    /// Shows of one life: with as many children as nodes take (8 and more), no tree is short of places.
+    private static var shows: Int { 6 }
+
     private let media: SimulationMedia
     private unowned let simulation: Simulation
     private let suite: CheckSuite
@@ -28,7 +31,7 @@ final class LifeMedia {
     }
 
     func beginShow() {
-        guard let name = StreamName("show/\(serial)"), let node = somebody() else { return }
+        guard serial < Self.shows, let name = StreamName("show/\(serial)"), let node = somebody() else { return }
         serial += 1
         let life = node.life
         simulation.publish(name, at: node) { [weak self] outcome in

@@ -72,7 +72,7 @@ package struct LifePlan: Sendable, CustomStringConvertible {
     package var hasHandshakeFlood: Bool
     /// Shows with publishers and viewers, in this fidelity.
     package var media: SimulationMedia.Fidelity?
-    /// Few, so that trees grow deep.
+    /// Of one node over all streams: few, so that trees grow deep, and enough for all shows.
     package var maxChildren: Int
 
     package var description: String {
@@ -106,7 +106,7 @@ package struct LifePlan: Sendable, CustomStringConvertible {
         hasHandshakeFlood = draw.next() & 7 == 0
         let fidelity = draw.integer(below: 8)
         media = fidelity < 3 ? .flow : fidelity == 3 && nodes <= 16 ? .packets : nil
-        maxChildren = 2 + draw.integer(below: 7)
+        maxChildren = 8 + draw.integer(below: 25)
         insiders = []
         if menu.hasInsiders {
             for _ in 0..<draw.integer(below: max(1, nodes / 10) + 1) {

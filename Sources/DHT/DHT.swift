@@ -92,6 +92,7 @@ package struct DHT: ~Copyable, PeerMachine {
     package mutating func remove(_ id: NodeID, at now: Now) {
         table.remove(id)
         store.retire(id, at: now.monotonic)
+        noteLoss(now)
     }
 
     /// Joins through any of `contacts` (at most `DHTLimits.seeds`), which are asked again whenever everybody is lost. With
@@ -209,6 +210,7 @@ package struct DHT: ~Copyable, PeerMachine {
         publishAddresses(now, &out)
         tendTable(now, &out)
         drive(now, &out, &events)
+        noteLoss(now)
     }
 
     package var nextDeadline: MonotonicInstant? {

@@ -131,9 +131,15 @@ extension DHT {
     mutating func continueJoining(_ now: Now, _ events: inout EventBuffer<DHTEvent>) {
         if let due = joining.nextDeadline, due <= now.monotonic {
             startJoining(now, &events)
-        } else if joining.hasLostEverybody(table) {
-            joining.retry(now.monotonic, using: &generator)
+        } else {
+            noteLoss(now)
         }
+    }
+
+    /// Called wherever the table may have become empty: the seeds are asked again in a second, so that no deadline of the
+    /// past is left behind.
+    mutating func noteLoss(_ now: Now) {
+        if joining.hasLostEverybody(table) { joining.retry(now.monotonic, using: &generator) }
     }
 
     /// Does one thing of the upkeep, where its time has come, and sets the time of the next.
