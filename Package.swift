@@ -16,6 +16,13 @@ let house: [SwiftSetting] = [
 /// own, made of the same files as `mafalda simulate`.
 let isCoreOnly = Context.environment["MAFALDA_CORE"] == "1"
 
+/// Scenario files, which the simulator carries within itself (`ScenarioLibrary` names them too).
+let scenarios = [
+    "quiet", "discovery", "churn", "liars", "crash", "partition", "mass-death", "paths", "tree", "flash-crowd",
+    "balance", "everything", "calibrate", "dht-latency", "dht-publish", "dht-absence", "dht-churn-10min",
+    "dht-churn-1.4min", "dht-liars-20", "dht-liars-30", "dht-liars-50", "dht-ground-ids", "dht-hot", "dht-rest",
+]
+
 func module(
     _ name: String, _ dependencies: [Target.Dependency], path: String? = nil, exclude: [String] = [],
     resources: [Resource]? = nil
@@ -56,7 +63,7 @@ let core: [Target] = [
         [
             "SwarmCore", "SwarmCrypto", "DHT", "Routing", "MediaRelay", "Composition", "CSimulationData", "CDemoClip",
             .product(name: "Yams", package: "Yams"),
-        ], path: "Simulations"),
+        ], path: "Simulations", resources: scenarios.map { .embedInCode("Scenarios/\($0).yaml") }),
     tests("TidyTests", []),
     tests("SwarmCoreTests", ["SwarmCore"]),
     tests("SwarmCryptoTests", ["SwarmCrypto", "SwarmCore"]),

@@ -35,7 +35,7 @@ package final class ForgingConduct: Conduct {
     package func receive(_ message: Span<UInt8>, from peer: Peer, at now: Now, host: InsiderHost) -> Bool {
         guard message[0] == DHTMessage.Kind.get.rawValue,
             let parsed = try? DHTMessage.parse(message, suite: host.identity.suite),
-            case .get(let request, _, let query) = parsed.message,
+            case .get(let request, _, _, let query) = parsed.message,
             let stream = streams.first(where: { RecordPlace.path($0.text) == query.key })
         else { return false }
         let records = Forgery.allCases.compactMap { forge($0, stream, at: now, host: host) }
@@ -54,13 +54,13 @@ package final class ForgingConduct: Conduct {
         let forgery = Forgery.allCases[generator.integer(below: Forgery.allCases.count)]
         let holders = host.dht.table.closest(to: RecordPlace.path(stream.text), limit: 8)
         guard !holders.isEmpty, let record = forge(forgery, stream, at: now, host: host) else { return }
-        let holder = holders[generator.integer(below: holders.count)].contact
+        let holder = holders[generator.integer(below: holders.count)]
         host.send(.put(RequestID(generator.next()), isClient: false, record), to: holder)
     }
 
     private func forge(_ forgery: Forgery, _ stream: StreamName, at now: Now, host: InsiderHost) -> Record? {
         forged += 1
-        let others = host.dht.table.closest(to: host.identity.id.bytes, limit: 20).map(\.contact)
+        let others = host.dht.table.closest(to: host.identity.id.bytes, limit: 20)
         let victim = others.isEmpty ? host.contact : others[generator.integer(below: others.count)]
         let isForeign = forgery == .foreignSignature || forgery == .noSignature
         var statement = RecordStatement(

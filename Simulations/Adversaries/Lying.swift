@@ -59,13 +59,13 @@ package final class LyingConduct: Conduct {
         guard !collusion.contains(peer.id) else { return false }
         guard let parsed = try? DHTMessage.parse(message, suite: host.identity.suite) else { return false }
         switch parsed.message {
-        case .findNode(let request, _, let target):
+        case .findNode(let request, _, _, let target):
             return lie(to: peer, host) {
                 .contacts(request, from: .origin, $0.map { NearContact($0) })
             } about: {
                 target
             }
-        case .get(let request, _, let query):
+        case .get(let request, _, _, let query):
             return lie(to: peer, host) {
                 .values(request, from: .origin, total: 0, [], closer: $0.map { NearContact($0) })
             } about: {
@@ -93,8 +93,8 @@ package final class LyingConduct: Conduct {
             let named = collusion.closest(to: key(), limit: DHTLimits.contactsPerAnswer)
             host.send(answer(named.filter { $0.id != peer.id }), to: InsiderHost.returnContact(of: peer))
         case .forgetful:
-            let entries = host.dht.table.closest(to: key(), limit: DHTLimits.contactsPerAnswer, trusted: true)
-            let named = entries.map(\.contact).filter { $0.id != peer.id }
+            let entries = host.dht.table.closest(to: key(), limit: DHTLimits.contactsPerAnswer)
+            let named = entries.filter { $0.id != peer.id }
             host.send(answer(named), to: InsiderHost.returnContact(of: peer))
         }
         return true

@@ -74,7 +74,7 @@ package final class CheckSuite: SimulationObserver {
     /// Every safety checker. Those that keep something per pair of nodes are bounded; see each.
     package static func standard() -> [any Checker] {
         [
-            TimeChecker(), LimitChecker(), ConservationChecker(), WireChecker(), NonceChecker(),
+            EngineChecker(), TimeChecker(), LimitChecker(), ConservationChecker(), WireChecker(), NonceChecker(),
             AmplificationChecker(), VersionChecker(), SequenceChecker(), TreeChecker(),
         ]
     }
@@ -90,13 +90,9 @@ package final class CheckSuite: SimulationObserver {
         }
     }
 
-    /// The last sweep, and what the engine itself found.
+    /// The last sweep.
     package func finish(_ simulation: Simulation) {
         for checker in checkers { checker.sweep(simulation) }
-        for defect in simulation.defects {
-            log.report(
-                Violation(checker: "engine", node: defect.node, time: defect.time, text: defect.kind.rawValue))
-        }
     }
 
     package var violations: [Violation] { log.violations }

@@ -194,7 +194,7 @@ package final class RandomLife {
     private func strike(_ fault: LifeFault) {
         let until = simulation.now + UInt64(fault.end - fault.at) * 1_000_000
         func disturb(_ kind: NetworkFault.Kind) {
-            _ = simulation.network.add(NetworkFault(kind, from: simulation.now, until: until))
+            simulation.begin(NetworkFault(kind, from: simulation.now, until: until))
         }
         switch fault.kind {
         case .crash(let node): kill(node)
@@ -255,7 +255,7 @@ package final class RandomLife {
     /// Everything is set right; those who broke rules are gone.
     private func heal() {
         isHealing = true
-        simulation.network.endAllFaults()
+        simulation.endAllFaults()
         for node in simulation.nodes where node.isUp && node.index >= plan.nodes {
             if let contact = node.host?.contact { dead.append(contact) }
             simulation.crash(node)

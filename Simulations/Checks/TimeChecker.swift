@@ -29,3 +29,27 @@ package final class TimeChecker: Checker {
         shown[node.index] = now.nanoseconds
     }
 }
+
+/// What the engine itself finds: a deadline left behind by `advance`, events without end at one instant, a call that
+/// says more than a driver can take.
+package final class EngineChecker: Checker {
+    package let name = "engine"
+    package let interests: CheckerInterests = .calls
+    package weak var log: ViolationLog?
+    private var seen = 0
+
+    package init() {}
+
+    package func called(_ node: SimulatedNode, in simulation: Simulation) { report(simulation) }
+    package func sweep(_ simulation: Simulation) { report(simulation) }
+
+    private func report(_ simulation: Simulation) {
+        while seen < simulation.defects.count {
+            let defect = simulation.defects[seen]
+            seen += 1
+            let node = simulation.nodes[defect.node]
+            let overdue = node.swarm?.machine.overdue(at: node.clock.now(defect.time).monotonic) ?? []
+            violate("\(defect.kind.rawValue) by \(overdue)", at: node, in: simulation)
+        }
+    }
+}

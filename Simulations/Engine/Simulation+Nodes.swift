@@ -31,13 +31,15 @@ extension Simulation {
             identity: identity, secret: secret, entropy: entropy, generator: generator.child(2),
             addresses: AddressList(address), mediaHosts: AddressList(address),
             workerPorts: (0..<options.workers).map { address.port + 1 + UInt16($0) },
-            fingerprint: nodes[index].media?.fingerprint ?? Bytes32(UInt64(index), 0, 0, 1), maxChildren: options.maxChildren)
+            fingerprint: nodes[index].media?.fingerprint ?? Bytes32(UInt64(index), 0, 0, 1),
+            maxChildren: options.maxChildren)
         configuration.hasMembership = options.hasMembership
         return configuration
     }
 
     /// Boots an honest node on `node`'s host and lets it join through `seeds`.
     package func start(_ node: SimulatedNode, seeds: [Contact], identityOf life: UInt32? = nil) {
+        if let equip { node.media = equip(node, life) }
         let configuration = configuration(of: node.index, life: node.life, identityOf: life)
         start(node, SwarmHost(configuration, at: node.clock.now(now)), seeds: seeds)
     }

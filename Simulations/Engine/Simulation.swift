@@ -51,6 +51,10 @@ package final class Simulation {
     package internal(set) var traffic = SimulationTraffic()
     package internal(set) var defects: [SimulationDefect] = []
     package var observers: [any SimulationObserver] = []
+    /// Gives a node that is about to boot its media; nil where nothing but discovery is simulated.
+    package var equip: ((SimulatedNode, _ identityOf: UInt32?) -> any MediaPlane)?
+    /// Hears every fault given to `begin`, and nil when all have ended.
+    package var faultListener: ((NetworkFault?) -> Void)?
 
     var queue = EventQueue()
     var packets = PacketPool()

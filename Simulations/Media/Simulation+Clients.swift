@@ -18,6 +18,19 @@ extension Simulation {
         begin(.playing, at: node, done: done) { .play(name, offer: $0) }
     }
 
+    /// Begins a fault of the network and tells whoever keeps a view of it. Nil if too many are pending already.
+    @discardableResult
+    package func begin(_ fault: NetworkFault) -> NetworkFaultID? {
+        let id = network.add(fault)
+        if id != nil { faultListener?(fault) }
+        return id
+    }
+
+    package func endAllFaults() {
+        network.endAllFaults()
+        faultListener?(nil)
+    }
+
     private func begin(
         _ purpose: MediaClientPurpose, at node: SimulatedNode, done: @escaping (MediaClientOutcome) -> Void,
         request: (String) -> ControlRequest

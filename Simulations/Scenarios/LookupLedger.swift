@@ -14,36 +14,66 @@ package struct LookupLedger {
         case rightAbsence
         /// No answer in time.
         case timedOut
+        /// No answer in time about a name that is not live.
+        case absenceTimedOut
         /// The node had too much to do.
         case refused
         /// Nothing to judge: the stream ended or the asking node died meanwhile.
         case void
+
+        package var text: String { "\(self)" }
     }
 
     package private(set) var counts = Counters<Verdict>()
-    /// Milliseconds, by what was asked for.
+    /// Milliseconds, by what was found.
     package private(set) var found = Distribution()
     package private(set) var absent = Distribution()
     package private(set) var asked = 0
+    private var open: Set<Int> = []
+    /// Found since the last `takeInterval`.
+    private var recent = Distribution()
 
     package init() {}
 
-    mutating func ask() { asked += 1 }
+    /// The number of a lookup that begins.
+    mutating func ask() -> Int {
+        asked += 1
+        open.insert(asked)
+        return asked
+    }
 
-    mutating func judge(_ verdict: Verdict, after nanoseconds: UInt64) {
+    func isOpen(_ id: Int) -> Bool { open.contains(id) }
+
+    /// Ends it; a second end counts for nothing.
+    mutating func judge(_ id: Int, _ verdict: Verdict, after nanoseconds: UInt64) {
+        guard open.remove(id) != nil else { return }
         counts.add(verdict)
         let milliseconds = Double(nanoseconds) / 1_000_000
         switch verdict {
-        case .right: found.add(milliseconds)
+        case .right:
+            found.add(milliseconds)
+            recent.add(milliseconds)
         case .rightAbsence: absent.add(milliseconds)
         default: break
         }
+    }
+
+    /// What was found since this was asked last.
+    mutating func takeInterval() -> Distribution {
+        defer { recent = Distribution() }
+        return recent
     }
 
     /// Right answers among those about streams that were live throughout; nil without any.
     package var successRatio: Double? {
         let right = Double(counts[.right])
         let judged = right + Double(counts[.wrong] + counts[.falseAbsence] + counts[.timedOut] + counts[.refused])
+        return judged > 0 ? right / judged : nil
+    }
+
+    package var absenceRatio: Double? {
+        let right = Double(counts[.rightAbsence])
+        let judged = right + Double(counts[.absenceTimedOut])
         return judged > 0 ? right / judged : nil
     }
 }

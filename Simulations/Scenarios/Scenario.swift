@@ -5,25 +5,46 @@ import SwarmCore
 /// A pure value: `ScenarioReader` makes one of a file, tests make theirs in code, `ScenarioRunner` plays it. Everything
 /// that chance decides follows from `seed`.
 package struct Scenario: Sendable {
+    /// How much of a node is simulated.
+    package enum Fidelity: String, CaseIterable, Sendable {
+        /// The control plane; streams are announced and looked up, no media.
+        case discovery
+        /// The control plane and media as rates and trees.
+        case flow
+        /// The control plane and real media workers that forward packets.
+        case packets
+    }
+
     package var name: String
     /// One line about what it shows.
-    package var summary = ""
+    package var about = ""
     package var nodes = 20
     package var seed: UInt64 = 1
     /// The measured time. Joining and settling come before it, recovery after it.
     package var duration = Interval.seconds(60)
-    /// Between the last join and the measured time; streams that exist from the start are published in its first half.
+    /// Between the last join and the measured time; what exists from the start begins in its first half.
     package var settle = Interval.seconds(30)
     /// After the measured time: faults have ended, what is under way comes to its end, liveness is demanded.
     package var recovery = Interval.seconds(6)
-    package var join = JoinPlan()
+    /// A built-in matrix's name, or the path of a CSV file.
+    package var matrix = BuiltInMatrix.planetlab490.rawValue
+    package var fidelity = Fidelity.discovery
     /// Ciphers and signatures as in production, instead of the counted stand-in.
     package var hasRealCryptography = false
     /// False where discovery alone is measured: no gossip, nobody is watched.
     package var hasMembership = true
-    /// In the order of their names.
+    /// Whether the safety rules are watched at every event.
+    package var hasChecks = true
+    /// Whether everything that the swarm promises is demanded of it after the recovery (`Liveness`).
+    package var demandsLiveness = false
+    package var join = JoinPlan()
+    package var network = NetworkConfiguration()
     package var streams: [StreamWorkload] = []
     package var lookups: [LookupWorkload] = []
+    package var viewers: [ViewerWorkload] = []
+    package var faults: [FaultPlan] = []
+    package var adversaries: [AdversaryPlan] = []
+    package var expectations: [Expectation] = []
 
     package init(name: String) { self.name = name }
 }
@@ -40,40 +61,45 @@ package struct JoinPlan: Sendable {
     package init() {}
 }
 
-/// Streams that come and go. Each is published at a node drawn for it; where that node dies, the stream is over.
-package struct StreamWorkload: Sendable {
-    package var name: String
-    /// Published before the measured time begins, and there for good unless `lifetime` says otherwise.
-    package var count = 0
-    /// Further ones per second of the measured time.
-    package var rate = 0.0
-    /// How long a stream is published; nil: to the end of the run.
-    package var lifetime: Interval?
-    /// A stream whose node died is published again at another node under a new name, so that their number stays.
-    package var isReplaced = false
-    /// Names are NAME/room-R/N where this is positive, with N counted on and R = N mod rooms; else NAME/N.
-    package var rooms = 0
+/// Something a report's figure must be; where it is not, the run has failed.
+package struct Expectation: Sendable, Hashable {
+    package enum Relation: String, CaseIterable, Sendable {
+        case atLeast = ">="
+        case atMost = "<="
+        case above = ">"
+        case below = "<"
+        case equal = "=="
 
-    package init(name: String) { self.name = name }
-}
-
-/// Nodes that ask where streams are.
-package struct LookupWorkload: Sendable {
-    package enum Target: String, CaseIterable, Sendable {
-        /// A stream that has been published for a while, each equally often.
-        case live
-        /// A name that never was.
-        case absent
-        /// The first stream: every node asks for the same.
-        case hot
+        package func holds(_ a: Double, _ b: Double) -> Bool {
+            switch self {
+            case .atLeast: a >= b
+            case .atMost: a <= b
+            case .above: a > b
+            case .below: a < b
+            case .equal: a == b
+            }
+        }
     }
 
-    package var name: String
-    package var target = Target.live
-    /// Lookups per second of the measured time, at random moments.
-    package var rate = 0.0
-    /// Every node asks once at a random moment of this time, from the beginning of the measured one.
-    package var everyNodeWithin: Interval?
+    package let figure: String
+    package let relation: Relation
+    package let value: Double
 
-    package init(name: String) { self.name = name }
+    package init(_ figure: String, _ relation: Relation, _ value: Double) {
+        self.figure = figure
+        self.relation = relation
+        self.value = value
+    }
+
+    /// `>= 0.9999`; nil where it is not that.
+    init?(_ figure: String, text: String) {
+        // Two characters before one, so that ">=" is not read as ">".
+        for relation in Relation.allCases where text.hasPrefix(relation.rawValue) {
+            let rest = text.dropFirst(relation.rawValue.count).trimmed
+            guard let value = ScenarioValue.number(rest) ?? ScenarioValue.share(rest) else { return nil }
+            self.init(figure, relation, value)
+            return
+        }
+        return nil
+    }
 }

@@ -5,39 +5,96 @@ import SwarmCrypto
 /// Plays one scenario: builds the simulation, lets the nodes join, schedules what they do and what is done to them, and
 /// keeps the books.
 ///
-/// Call order: `init`, then `run(until:)` in slices of the caller's choice up to `timeline.end`, then `report()`. It has
-/// no clock of its own; progress and wall time are the caller's.
+/// Call order: `init`, then `run(until:)` in slices of the caller's choice up to `timeline.end`, then `report()`, once.
+/// It has no clock of its own: progress and wall time are the caller's.
 package final class ScenarioRunner {
     package let scenario: Scenario
     package let timeline: ScenarioTimeline
     package let simulation: Simulation
+    package let checks: CheckSuite?
+    /// Nil where discovery alone is simulated.
+    let media: SimulationMedia?
+    /// Media as rates, in that fidelity.
+    var fabric: FlowFabric? { media?.fabric }
+
     package internal(set) var truth = StreamTruth()
-    package internal(set) var ledger = LookupLedger()
-    package internal(set) var violations: [ScenarioViolation] = []
-    /// Streams told to withdraw or published, by workload: how many names were given out.
+    package internal(set) var ledger: LookupLedger
+    var audience = Audience()
+    var publications = PublicationLedger()
+    package internal(set) var samples: [ScenarioSample] = []
+    /// Streams of each workload that have got a name.
     var namesGiven: [Int]
-    /// When each node's present life began; nil while it is down.
-    var upSince: [UInt64?]
+    var hosts: HostBook
+    var probe: ScenarioProbe?
+    var replays: ReplayAttack?
     /// Counters at the beginning and the end of the measured time.
+    /// Each node's media egress, summed over the samples of the measured time.
+    var egressSums: [Double]
+    /// As they were at the end of the measured time.
+    var pathFigures: [Figure] = []
     var before: TrafficSample?
     var after: TrafficSample?
+    /// What lookups and other samples wrote for `--jsonl`, when asked for.
+    package internal(set) var rows: [String] = []
+    let keepsRows: Bool
+    /// Faults that the network had no room for.
+    var refusedFaults = 0
 
-    package init(_ scenario: Scenario, matrix: LatencyMatrix) {
+    /// `keepsRows`: remembers a line of JSON for every sample.
+    package init(_ scenario: Scenario, matrix: LatencyMatrix, keepsRows: Bool = false) {
         self.scenario = scenario
+        self.keepsRows = keepsRows
         timeline = ScenarioTimeline(scenario)
         var options = SimulationOptions(seed: scenario.seed)
         options.hasRealCryptography = scenario.hasRealCryptography
         options.hasMembership = scenario.hasMembership
         simulation = Simulation(
-            options, network: NetworkModel(NetworkConfiguration(), matrix: matrix, seed: scenario.seed))
+            options, network: NetworkModel(scenario.network, matrix: matrix, seed: scenario.seed))
+        ledger = LookupLedger()
         namesGiven = Array(repeating: 0, count: scenario.streams.count)
-        upSince = Array(repeating: nil, count: scenario.nodes)
+        hosts = HostBook(nodes: scenario.nodes)
+        egressSums = Array(repeating: 0, count: scenario.nodes)
+        let fidelity: SimulationMedia.Fidelity? =
+            switch scenario.fidelity {
+            case .discovery: nil
+            case .flow: .flow
+            case .packets: .packets
+            }
+        let simulation = simulation
+        media = fidelity.map {
+            SimulationMedia($0, in: simulation, capacityBitsPerSecond: scenario.network.uplinkBitsPerSecond)
+        }
         for _ in 0..<scenario.nodes { simulation.addNode() }
+        let adversaries = Self.makeReplays(scenario, simulation)
+        replays = adversaries
+        checks = scenario.hasChecks ? CheckSuite(CheckSuite.standard() + (adversaries.map { [$0] } ?? [])) : nil
+        checks?.attach(to: simulation)
+        castAdversaries()
+        scheduleAll()
+    }
+
+    private func scheduleAll() {
+        if !scenario.streams.isEmpty {
+            let probe = ScenarioProbe(self)
+            self.probe = probe
+            simulation.observers.append(probe)
+        }
         scheduleJoins()
         for index in scenario.streams.indices { scheduleStreams(index) }
         for index in scenario.lookups.indices { scheduleLookups(index) }
-        simulation.schedule(at: timeline.settled) { [unowned self] _ in before = TrafficSample(self) }
-        simulation.schedule(at: timeline.measured) { [unowned self] _ in after = TrafficSample(self) }
+        for index in scenario.viewers.indices { scheduleViewers(index) }
+        for fault in scenario.faults { schedule(fault) }
+        scheduleSamples()
+        simulation.schedule(at: timeline.settled) { [unowned self] _ in
+            media?.forgetGaps()
+            before = TrafficSample(self)
+            replays?.begin(every: .milliseconds(50), until: timeline.measured, in: simulation)
+        }
+        simulation.schedule(at: timeline.measured) { [unowned self] _ in
+            after = TrafficSample(self)
+            pathFigures = judgePaths()
+            endFaults()
+        }
     }
 
     /// `time` is in nanoseconds since the start.
@@ -47,52 +104,36 @@ package final class ScenarioRunner {
 
     /// A generator of its own for every part of a scenario, by the part's name: adding one shifts nobody's draws.
     func generator(_ purpose: UInt64, _ name: String) -> SeededGenerator {
-        simulation.root.child(purpose).child(Self.label(name))
+        simulation.root.child(purpose).child(Label.of(name))
     }
 
-    /// FNV-1a.
-    private static func label(_ name: String) -> UInt64 {
-        name.utf8.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
+    /// Calls `action` at random moments of the measured time, `rate` times a second in the mean, each with a generator
+    /// of its own. The gaps are uniform between nothing and twice the mean.
+    func arrivals(
+        rate: Double, _ generator: SeededGenerator, _ action: @escaping (SeededGenerator) -> Void
+    ) {
+        guard rate > 0 else { return }
+        let draws = generator.child(Label.of("arrivals"))
+        arrive(after: timeline.settled, number: 0, meanGap: 1_000_000_000 / rate, draws, action)
     }
 
-    // MARK: Joining
-
-    private func scheduleJoins() {
-        var generator = generator(Simulation.Purpose.scenario, "join")
-        let seedCount = min(max(1, scenario.join.seeds), scenario.nodes)
-        for index in simulation.nodes.indices {
-            let isSeed = index < seedCount
-            let time = isSeed ? 0 : UInt64(generator.unitInterval() * Double(timeline.joined))
-            simulation.schedule(at: time) { [unowned self] _ in boot(index) }
+    private func arrive(
+        after time: UInt64, number: UInt64, meanGap: Double, _ draws: SeededGenerator,
+        _ action: @escaping (SeededGenerator) -> Void
+    ) {
+        var own = draws.child(number)
+        let time = time + max(1, UInt64(own.unitInterval() * 2 * meanGap))
+        guard time < timeline.measured else { return }
+        simulation.schedule(at: time) { [unowned self] _ in
+            action(own)
+            arrive(after: time, number: number + 1, meanGap: meanGap, draws, action)
         }
     }
 
-    /// Starts the node through seeds drawn for this life of it.
-    func boot(_ index: Int) {
-        let node = simulation.nodes[index]
-        guard !node.isUp else { return }
-        upSince[index] = now
-        simulation.start(node, seeds: contacts(for: index))
-    }
-
-    private func contacts(for index: Int) -> [Contact] {
-        let seedCount = min(max(1, scenario.join.seeds), scenario.nodes)
-        let up = (0..<seedCount).filter { $0 != index && simulation.nodes[$0].isUp }
-        var generator = simulation.generator(of: index, life: simulation.nodes[index].life).child(0x7365_6564)
-        return up.shuffled(using: &generator).prefix(scenario.join.contacts).compactMap {
-            simulation.nodes[$0].host?.contact
-        }
-    }
-
-    /// A node that has been up for `time`, drawn by `generator`; nil where none is found in a fair number of tries.
-    func randomNode(upFor interval: Interval, using generator: inout SeededGenerator) -> SimulatedNode? {
-        for _ in 0..<64 {
-            let index = generator.integer(below: simulation.nodes.count)
-            guard let since = upSince[index], now >= since + UInt64(interval.nanoseconds) else { continue }
-            let node = simulation.nodes[index]
-            if node.swarm != nil { return node }
-        }
-        return nil
+    /// The instant `interval` after the measured time begins (before it where negative), not before the last join.
+    func instant(_ interval: Interval) -> UInt64 {
+        let time = Int64(clamping: timeline.settled) + interval.nanoseconds
+        return max(timeline.joined, UInt64(max(0, time)))
     }
 }
 
@@ -101,10 +142,13 @@ struct TrafficSample {
     let time: UInt64
     let traffic: SimulationTraffic
     let nodesUp: Int
+    /// Answers that each node's DHT has given in its present life.
+    let answers: [UInt64]
 
     init(_ runner: ScenarioRunner) {
         time = runner.now
         traffic = runner.simulation.traffic
         nodesUp = runner.simulation.nodes.count { $0.isUp }
+        answers = runner.simulation.nodes.map { $0.swarm?.machine.dhtTraffic[.answersSent] ?? 0 }
     }
 }

@@ -7,7 +7,7 @@ import SwarmCrypto
 ///
 /// It lives in the simulation's time, whatever the nodes' own clocks show: what happens at one node concerns others, so it
 /// has one queue for all of them, and the engine calls `wake` when the fabric has asked for it. The engine says which nodes
-/// live (`startNode`, and `FlowMedia.stop` and `pause`) and when paths have changed (`pathsChanged`).
+/// live (`startNode`, and `FlowMedia.stop` and `pause`) and what befalls the network (`note`).
 ///
 /// What is modelled as in the worker: opening by the child's repeated OPEN and the parent's answer; silence of a second
 /// from the last keep-alive or packet; RESUME repeated until the parent has attached the child; the linger of an earlier
@@ -21,6 +21,8 @@ package final class FlowFabric {
     private(set) var clock = MonotonicInstant.zero
     /// When the engine will call `wake`.
     private var wakeAt: MonotonicInstant?
+    /// Those that have not ended.
+    private var faults: [NetworkFault] = []
 
     var nodes: [FlowNode] = []
     private var indexOfID: [NodeID: Int] = [:]
@@ -113,11 +115,25 @@ package final class FlowFabric {
         for event in held { queue.push(event, at: clock) }
     }
 
-    /// Partitions, delays or clogs have changed: every link is looked at again.
-    package func pathsChanged() {
+    /// A fault of the network has been planned or begun; nil: all have ended. Partitions and clogs close paths, delays
+    /// lengthen them; loss and capacity are not modelled.
+    package func note(_ fault: NetworkFault?) {
         begin()
-        for node in nodes.indices where nodes[node].isUp { reviewPaths(of: node) }
+        if let fault {
+            faults.append(fault)
+            queue.push(.paths, at: max(MonotonicInstant(nanoseconds: fault.begin), clock))
+            if fault.end != .max { queue.push(.paths, at: MonotonicInstant(nanoseconds: fault.end)) }
+        } else {
+            faults = []
+            queue.push(.paths, at: clock)
+        }
         askForWake()
+    }
+
+    /// Every link is looked at again.
+    private func pathsChanged() {
+        faults.removeAll { $0.end <= clock.nanoseconds }
+        for node in nodes.indices where nodes[node].isUp { reviewPaths(of: node) }
     }
 
     private func reviewPaths(of node: Int) {
@@ -137,7 +153,8 @@ package final class FlowFabric {
     /// One way to `to`, nil where nothing sent now would arrive.
     func oneWay(from: Int, to: Int) -> Interval? {
         guard nodes[from].isUp, nodes[from].pausedUntil == nil, nodes[to].isUp else { return nil }
-        return from == to ? .microseconds(20) : surroundings.oneWay(from, to)
+        guard from != to else { return .microseconds(20) }
+        return surroundings.oneWay(from, to).flatMap { FlowFaults.delay($0, from: from, to: to, faults, at: clock) }
     }
 
     func clientDelay(of client: MediaClientID) -> Interval { clientPaths.delay(of: client) }
@@ -173,7 +190,7 @@ package final class FlowFabric {
     private func owner(of event: FlowEvent) -> Int? {
         switch event {
         case .connect(let node, _, _), .consentLost(let node, _, _): node
-        case .resume: nil
+        case .resume, .paths: nil
         case .hear(let link, _), .silence(let link, _), .openTimeout(let link), .start(let link, _, _),
             .feed(let link, _, _, _), .expire(let link, _), .ended(let link, _):
             links.contains(link) ? links[link].node : nil
@@ -203,6 +220,7 @@ package final class FlowFabric {
             guard nodes[node].isUp, nodes[node].life == life else { return }
             close(SessionKey(node: node, session: session), reason: .timedOut)
         case .resume(let node): resume(node)
+        case .paths: pathsChanged()
         }
     }
 

@@ -177,13 +177,40 @@ enum FlowEvent {
     /// A client that vanished has been silent for the consent time-out.
     case consentLost(node: Int, life: UInt32, SessionID)
     case resume(node: Int)
+    /// A fault begins or ends.
+    case paths
+}
+
+/// What faults of the network mean where only rates are carried.
+enum FlowFaults {
+    /// The delay of a path under the faults that are active; nil where nothing gets through for now.
+    static func delay(
+        _ undisturbed: Interval, from: Int, to: Int, _ faults: [NetworkFault], at now: MonotonicInstant
+    ) -> Interval? {
+        var milliseconds = undisturbed.fractionalMilliseconds
+        for fault in faults where fault.begin <= now.nanoseconds && now.nanoseconds < fault.end {
+            switch fault.kind {
+            case .partition(let groups, let isOneWay):
+                let source = from < groups.count ? groups[from] : 0
+                let target = to < groups.count ? groups[to] : 0
+                if isOneWay ? source < target : source != target { return nil }
+            case .cloggedPath(from, to), .cloggedNode(from), .cloggedNode(to): return nil
+            case .latency(let sources, let targets, let factor, let added):
+                if sources.contains(from), targets.contains(to) { milliseconds = milliseconds * factor + added }
+            case .loss(let sources, let targets, let share):
+                if share >= 1, sources.contains(from), targets.contains(to) { return nil }
+            case .cloggedPath, .cloggedNode, .capacity: break
+            }
+        }
+        return Interval(nanoseconds: Int64(milliseconds * 1_000_000))
+    }
 }
 
 /// What the fabric asks of the engine. Node numbers are the simulation's, times too.
 package struct FlowSurroundings {
     package var time: () -> MonotonicInstant
-    /// One way from a node to another for what is sent now; nil where nothing gets through. Whether the nodes are up the
-    /// fabric knows itself.
+    /// One way from a node to another in an undisturbed network; nil where there is no way. Whether the nodes are up and
+    /// what faults do the fabric knows itself.
     package var oneWay: (Int, Int) -> Interval?
     /// A worker of the node tells its composition.
     package var report: (_ node: Int, _ worker: Int, WorkerEvent) -> Void

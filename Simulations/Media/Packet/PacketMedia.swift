@@ -63,6 +63,11 @@ package final class PacketMedia: MediaPlane {
     private var scratch = Outbox(byteCapacity: 4 << 20, datagramCapacity: 8192)
     private var workerEvents = EventBuffer<WorkerEvent>()
     private var clientEvents = EventBuffer<ClientEvent>()
+    /// Called when the node dies, while its viewers can still be asked.
+    package var onStop: ((PacketMedia) -> Void)?
+    /// UDP payload that has left the workers, to clients and other nodes.
+    private var bytesSent = 0
+    private var bytesSeen: (count: Int, at: MonotonicInstant)?
 
     /// `generator` is this node's (and life's) own; it is never drawn from.
     package init(_ configuration: PacketMediaConfiguration, generator: SeededGenerator) {
@@ -120,7 +125,7 @@ package final class PacketMedia: MediaPlane {
         return deadline
     }
 
-    package func stop() {}
+    package func stop() { onStop?(self) }
     package func pause(until end: MonotonicInstant) {}
 
     // MARK: Clients
@@ -153,6 +158,14 @@ package final class PacketMedia: MediaPlane {
         for client in clients { client.forgetGaps(at: now.monotonic) }
     }
 
+    /// What the workers have sent since this was last asked, per second; 0 the first time.
+    package func takeEgressBitsPerSecond(at now: Now) -> Double {
+        let before = bytesSeen
+        bytesSeen = (bytesSent, now.monotonic)
+        guard let before, now.monotonic > before.at else { return 0 }
+        return Double(bytesSent - before.count) * 8 / (now.monotonic - before.at).fractionalSeconds
+    }
+
     // MARK: Inside
 
     private func deliver(_ datagram: Datagram, at now: Now, into out: inout MediaOutput) {
@@ -182,6 +195,7 @@ package final class PacketMedia: MediaPlane {
     private func flush(_ worker: Worker, at now: Now, into out: inout MediaOutput) {
         for index in 0..<scratch.count {
             let destination = scratch.destination(of: index)
+            bytesSent += scratch.entry(index).count
             if let client = clientAt[destination] {
                 let datagram = Datagram(
                     from: worker.address, to: destination, bytes: scratch.bytes(of: index).copied())

@@ -89,6 +89,8 @@ package enum SwarmNotice: Sendable {
     case memberRemoved(NodeID)
     case streamChanged(StreamName)
     case streamEnded(StreamName)
+    /// The first round of the stream's record is stored at `holders` nodes.
+    case streamPublished(StreamName, holders: Int)
     case routeChanged(StreamName)
     case sessionsChanged(publishers: Int, viewers: Int)
 }

@@ -108,6 +108,17 @@ extension SwarmMachine {
     /// Whether a call has left something unsaid: a driver would never send it.
     package var hasUnsettledWork: Bool { !messages.isEmpty || refusals[.unsettled] > 0 }
 
+    /// Which of the node's machines want to be called by `now`: those to blame for a deadline left behind.
+    package func overdue(at now: MonotonicInstant) -> [String] {
+        let deadlines = [
+            ("links", links.nextDeadline), ("dht", dht.nextDeadline),
+            ("membership", configuration.hasMembership ? membership.nextDeadline : nil),
+            ("routes", routes.nextDeadline),
+            ("streams", streams.nextRelease), ("pending", pending.nextDeadline),
+        ]
+        return deadlines.filter { ($0.1 ?? .distantFuture) <= now }.map(\.0)
+    }
+
     package var dhtRefusals: Counters<DHTRefusal> { dht.refusals }
     package var linkRefusals: Counters<LinkRefusal> { links.refusals }
 
@@ -126,7 +137,7 @@ extension SwarmMachine {
 
     package func knowsMember(_ id: NodeID) -> Bool { membership.member(id)?.status.isPresent ?? false }
     package var presentMembers: Int { membership.presentCount }
-    package func hasContact(_ id: NodeID) -> Bool { dht.table.entry(of: id) != nil }
+    package func hasContact(_ id: NodeID) -> Bool { dht.table.entry(of: id, at: .zero) != nil }
     package var contactCount: Int { dht.table.count }
 
     /// The stream's place in its tree; nil where the node has no route of it.
@@ -145,9 +156,10 @@ extension SwarmMachine {
     package var stateFingerprint: UInt64 {
         var hash = Fingerprint()
         hash.mix(UInt64(links.relationCount))
-        for entry in dht.table.entries {
+        // Silence at a fixed instant is the time it was last heard.
+        for entry in dht.table.entries(at: .distantFuture) {
             hash.mix(entry.contact)
-            hash.mix(entry.lastHeard.nanoseconds)
+            hash.mix(UInt64(bitPattern: entry.silence.nanoseconds))
             hash.mix(UInt64(bitPattern: entry.roundTrip?.nanoseconds ?? -1))
             hash.mix(UInt64(entry.failures))
         }

@@ -46,7 +46,9 @@ extension SwarmMachine {
             finishListing(request, listed, events: &events)
         case .nameTaken(let name):
             loseName(name, at: now, events: &events)
-        case .published, .bootstrapped, .pinged:
+        case .published(let name, let holders):
+            events.append(.notice(.streamPublished(name, holders: holders)))
+        case .bootstrapped, .pinged:
             break
         }
     }

@@ -165,6 +165,7 @@ final class NodeHandle: NodeControl {
         case .streamChanged(let name):
             guard case .streams(let streams) = await gate.ask(.carriedStream(name)) else { return nil }
             return streams.first.map { .streamChanged(Self.report($0)) }
+        case .streamPublished: return nil
         case .streamEnded(let name): return .streamEnded(name: name.text)
         case .routeChanged(let name): return .routeChanged(stream: name.text)
         case .sessionsChanged(let publishers, let viewers):

@@ -1,0 +1,4 @@
+/// Pictures of a run.
+extension ScenarioRunner {
+    package func plots() -> [Plot] { [] }
+}
