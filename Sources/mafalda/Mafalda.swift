@@ -12,7 +12,7 @@ struct Mafalda: AsyncParsableCommand {
         subcommands: [
             RunCommand.self, IDCommand.self, JoinKeyCommand.self, MembersCommand.self, StreamsCommand.self,
             RouteCommand.self, PublishCommand.self, PlayCommand.self, TokenCommand.self, CheckConfigCommand.self,
-            BenchCommand.self, VersionCommand.self,
+            BenchCommand.self, SimulateCommand.self, VersionCommand.self,
         ], defaultSubcommand: RunCommand.self)
 
     static func main() async {
