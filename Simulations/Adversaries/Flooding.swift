@@ -29,7 +29,7 @@ package final class RequestFloodConduct: Conduct {
             let key = Bytes32(generator.next(), generator.next(), generator.next(), generator.next())
             let query = GetQuery(key: key, kinds: .location)
             host.send(
-                .get(RequestID(generator.next()), isClient: false, query),
+                .get(RequestID(generator.next()), isClient: false, from: nil, query),
                 to: targets[generator.integer(below: targets.count)])
             requests += 1
         }

@@ -35,7 +35,7 @@ package final class ForgingConduct: Conduct {
     package func receive(_ message: Span<UInt8>, from peer: Peer, at now: Now, host: InsiderHost) -> Bool {
         guard message[0] == DHTMessage.Kind.get.rawValue,
             let parsed = try? DHTMessage.parse(message, suite: host.identity.suite),
-            case .get(let request, _, let query) = parsed.message,
+            case .get(let request, _, _, let query) = parsed.message,
             let stream = streams.first(where: { RecordPlace.path($0.text) == query.key })
         else { return false }
         let records = Forgery.allCases.compactMap { forge($0, stream, at: now, host: host) }

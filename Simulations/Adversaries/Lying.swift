@@ -59,17 +59,17 @@ package final class LyingConduct: Conduct {
         guard !collusion.contains(peer.id) else { return false }
         guard let parsed = try? DHTMessage.parse(message, suite: host.identity.suite) else { return false }
         switch parsed.message {
-        case .findNode(let request, _, let target):
+        case .findNode(let request, _, _, let target):
             return lie(to: peer, host) {
                 .contacts(request, from: .origin, $0.map { NearContact($0) })
             } about: {
                 target
             }
-        case .get(let request, _, let query):
+        case .get(let request, _, _, let query):
             return lie(to: peer, host) {
                 .values(request, from: .origin, total: 0, [], closer: $0.map { NearContact($0) })
             } about: {
-                query.key
+                query.near ?? query.key
             }
         case .put(let request, _, _), .offerCopy(let request, _, _):
             lies += 1

@@ -47,9 +47,9 @@ import Testing
     @Test func messages() {
         let id = RequestID(0x0102_0304_0506_0708)
         let query = GetQuery(key: record.key, kinds: .location)
-        #expect(hex(encode(.ping(id, isClient: true))) == "10010203040506070801")
+        #expect(hex(encode(.ping(id, isClient: true, from: nil))) == "10010203040506070801")
         #expect(
-            hex(encode(.get(id, isClient: false, query)))
+            hex(encode(.get(id, isClient: false, from: nil, query)))
                 == "14010203040506070800529ce6ad20a6cd1b298eb9b65d99ce69a08304ae9b34c4feee291e84488f88e8061000")
         #expect(
             hex(encode(.contacts(id, from: .origin, [NearContact(record.publisher, coordinate: .origin)])))
