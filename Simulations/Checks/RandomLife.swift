@@ -14,6 +14,7 @@ package final class RandomLife {
         package var simulatedSeconds: Double
         package var lookups: Int
         package var replays: Int
+        package var viewers: Int
     }
 
     /// How long nodes take to join, one after the other, and the swarm to settle: two syncs and more.
@@ -25,6 +26,7 @@ package final class RandomLife {
     package let suite: CheckSuite
     private let replayer: ReplayAttack
     private let collusion = Collusion()
+    private var media: LifeMedia?
     private var draw: SeededGenerator
     /// Who publishes what: index of a node, and the life in which it began.
     private var published: [StreamName: (node: Int, life: UInt32)] = [:]
@@ -40,19 +42,30 @@ package final class RandomLife {
         self.plan = plan
         let uniform = LatencyMatrix(name: "uniform", everywhere: 50)
         let matrix = plan.hasDistances ? (try? BuiltInMatrix.planetlab490.matrix()) ?? uniform : uniform
+        var options = SimulationOptions(seed: plan.seed)
+        options.maxChildren = plan.maxChildren
         simulation = Simulation(
-            SimulationOptions(seed: plan.seed), network: NetworkModel(plan.network, matrix: matrix, seed: plan.seed))
+            options, network: NetworkModel(plan.network, matrix: matrix, seed: plan.seed))
         draw = simulation.root.child(Simulation.Purpose.workload)
         replayer = ReplayAttack(using: simulation.root.child(Simulation.Purpose.faults).child(1))
         suite = CheckSuite(CheckSuite.standard() + checkers + [replayer])
         suite.attach(to: simulation)
+        media = plan.media.map {
+            LifeMedia(
+                $0, in: simulation, suite: suite, using: simulation.root.child(Simulation.Purpose.workload).child(1))
+        }
     }
 
-    /// The whole life. `progress` hears what comes next.
+    /// The whole life.
     package func run() -> Outcome {
         grow()
         simulation.run(for: Self.settling)
         for _ in 0..<plan.streams { announceSomething() }
+        if let media {
+            for _ in 0..<3 { media.beginShow() }
+            simulation.run(for: .seconds(5))
+            for _ in 0..<6 { media.addViewer() }
+        }
         simulation.run(for: .seconds(3))
         let restLevel = Liveness.level(of: simulation, over: .seconds(20))
         let begin = simulation.now
@@ -63,13 +76,22 @@ package final class RandomLife {
         truth.streams = published.keys.sorted().compactMap { name in published[name].map { (name, $0.node) } }
         truth.absent = Array(retired.suffix(4))
         truth.dead = dead
-        truth.restLevel = restLevel
+        // A tree that faults have made deeper or wider says more than it did at rest: judged only without media.
+        truth.restLevel = media == nil ? restLevel : nil
+        let liveness = Liveness(truth)
+        if let media {
+            truth.streams += media.showsThatAreOn.map { ($0.name, $0.node) }
+            truth.unserved = { _ in media.unserved() }
+            media.joinLate(after: liveness.bounds.views)
+        }
         Liveness(truth).demand(of: simulation, in: suite, using: draw.child(7))
+        media?.auditWorkers()
         suite.finish(simulation)
         return Outcome(
             digest: simulation.digest.text, violations: suite.violations, violationCount: suite.log.count,
             events: simulation.traffic.events, machineCalls: simulation.traffic.machineCalls,
-            simulatedSeconds: Double(simulation.now) / 1e9, lookups: lookups, replays: replayer.replays)
+            simulatedSeconds: Double(simulation.now) / 1e9, lookups: lookups, replays: replayer.replays,
+            viewers: media?.viewersBegun ?? 0)
     }
 
     // MARK: Growing
@@ -165,6 +187,8 @@ package final class RandomLife {
             switch draw.integer(below: 20) {
             case 0: announceSomething()
             case 1: withdrawSomething()
+            case 2: media?.beginShow()
+            case 3, 4, 5: media?.addViewer()
             default: break
             }
             return true

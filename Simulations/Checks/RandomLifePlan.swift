@@ -70,12 +70,16 @@ package struct LifePlan: Sendable, CustomStringConvertible {
     package var insiders: [Insider]
     package var hasReplays: Bool
     package var hasHandshakeFlood: Bool
+    /// Shows with publishers and viewers, in this fidelity.
+    package var media: SimulationMedia.Fidelity?
+    /// Of one node over all streams: few, so that trees grow deep, and enough for all shows.
+    package var maxChildren: Int
 
     package var description: String {
         var lines = [
             "seed \(seed): \(nodes) nodes and \(insiders.count) insiders \(insiders), \(streams) streams, "
                 + "\(lookupsPerSecond) lookups/s, distances \(hasDistances), replays \(hasReplays), "
-                + "flood \(hasHandshakeFlood)",
+                + "flood \(hasHandshakeFlood), media \(media.map(\.rawValue) ?? "none"), at most \(maxChildren) children",
             "network: \(network)",
         ]
         lines += faults.map(\.description)
@@ -100,6 +104,9 @@ package struct LifePlan: Sendable, CustomStringConvertible {
         network = Self.network(&draw)
         hasReplays = draw.next() & 3 != 0
         hasHandshakeFlood = draw.next() & 7 == 0
+        let fidelity = draw.integer(below: 8)
+        media = fidelity < 3 ? .flow : fidelity == 3 && nodes <= 16 ? .packets : nil
+        maxChildren = 8 + draw.integer(below: 25)
         insiders = []
         if menu.hasInsiders {
             for _ in 0..<draw.integer(below: max(1, nodes / 10) + 1) {

@@ -119,6 +119,23 @@ package final class SimulationMedia {
         return lost + simulation.nodes.flatMap { node in node.media?.viewers(at: node.clock.now(simulation.now)) ?? [] }
     }
 
+    /// Viewers of nodes that are up whose session goes on and who see nothing: what a liveness check asks once the swarm
+    /// has had its time (`SwarmTruth.unserved`).
+    package func unserved() -> [(node: Int, text: String)] {
+        var found: [(node: Int, text: String)] = []
+        for node in simulation.nodes where node.isUp {
+            for viewer in node.media?.viewers(at: node.clock.now(simulation.now)) ?? [] where !viewer.isClosed {
+                if viewer.timeToFirstKeyFrame == nil {
+                    found.append((node.index, "viewer \(viewer.client.raw) has never seen a key frame"))
+                } else if viewer.isWithoutMedia {
+                    let gap = viewer.longestGap.milliseconds
+                    found.append((node.index, "viewer \(viewer.client.raw) has had no media for up to \(gap) ms"))
+                }
+            }
+        }
+        return found
+    }
+
     package func figures() -> MediaFigures {
         MediaFigures(viewers(), egress: simulation.nodes.filter(\.isUp).map { egressBitsPerSecond(of: $0) })
     }

@@ -123,16 +123,23 @@ extension DHT {
         events.append(.bootstrapped)
         let pause = upkeep.exchangePause(atMost: configuration.refreshInterval)
         upkeep.nextExchange = now.monotonic + generator.jittered(pause, by: 0.3)
-        upkeep.hasten(to: now.monotonic)
+        // Not now: a join that ends within `advance` would leave a deadline behind it.
+        upkeep.hasten(to: now.monotonic + .milliseconds(10))
     }
 
     /// Tries again when its time has come, or when everybody has been lost.
     mutating func continueJoining(_ now: Now, _ events: inout EventBuffer<DHTEvent>) {
         if let due = joining.nextDeadline, due <= now.monotonic {
             startJoining(now, &events)
-        } else if joining.hasLostEverybody(table) {
-            joining.retry(now.monotonic, using: &generator)
+        } else {
+            noteLoss(now)
         }
+    }
+
+    /// Called wherever the table may have become empty: the seeds are asked again in a second, so that no deadline of the
+    /// past is left behind.
+    mutating func noteLoss(_ now: Now) {
+        if joining.hasLostEverybody(table) { joining.retry(now.monotonic, using: &generator) }
     }
 
     /// Does one thing of the upkeep, where its time has come, and sets the time of the next.

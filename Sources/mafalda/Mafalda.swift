@@ -11,8 +11,9 @@ struct Mafalda: AsyncParsableCommand {
         version: MafaldaVersion.text,
         subcommands: [
             RunCommand.self, IDCommand.self, JoinKeyCommand.self, MembersCommand.self, StreamsCommand.self,
-            RouteCommand.self, PublishCommand.self, PlayCommand.self, TokenCommand.self, CheckConfigCommand.self,
-            BenchCommand.self, SimulateCommand.self, VersionCommand.self,
+            RouteCommand.self, DHTCommand.self, PublishCommand.self, PlayCommand.self, TokenCommand.self,
+            DelegateCommand.self, CheckConfigCommand.self, BenchCommand.self, SimulateCommand.self,
+            VersionCommand.self,
         ], defaultSubcommand: RunCommand.self)
 
     static func main() async {

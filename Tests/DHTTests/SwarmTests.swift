@@ -194,6 +194,7 @@ import Testing
         swarm.call(node) { node, _ in
             for other in swarm.nodes.prefix(2) { node.dht.remove(other.contact.id, at: swarm.now) }
         }
+        #expect(node.dht.nextDeadline.map { $0 > swarm.now.monotonic } == true, "no deadline of the past")
         swarm.run(for: .seconds(3))
         #expect(!node.dht.table.isEmpty)
     }

@@ -10,6 +10,7 @@ final class MediaFixture {
     let simulation: Simulation
     let media: SimulationMedia
     let name: StreamName
+    let checks: CheckSuite
     /// Why the last request led to no session.
     private(set) var refusal: MediaClientOutcome?
 
@@ -26,6 +27,8 @@ final class MediaFixture {
         clients.delay = .milliseconds(5)...Interval.milliseconds(5)
         media = SimulationMedia(
             fidelity, in: simulation, clients: clients, capacityBitsPerSecond: capacityBitsPerSecond)
+        checks = CheckSuite(CheckSuite.standard() + [MediaChecker(media)])
+        checks.attach(to: simulation)
         for _ in 0..<count { simulation.addNode() }
         for node in simulation.nodes {
             simulation.start(node, seeds: node.index == 0 ? [] : simulation.nodes[0].host.map { [$0.contact] } ?? [])

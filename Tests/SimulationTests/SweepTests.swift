@@ -42,4 +42,17 @@ import Testing
             Issue.record("seed \(seed): \(outcome.violations.first?.description ?? "")")
         }
     }
+    /// A life whose failure needs one fault of many is made as small as that.
+    @Test func aFailingLifeIsMadeSmaller() {
+        var plan = LifePlan(seed: 8)
+        let culprit = LifeFault(at: 5, kind: .crash(1))
+        plan.faults.append(culprit)
+        let smallest = LifeShrinker.shrink(plan, runs: 200) { plan in
+            plan.faults.contains(culprit) ? ["planted"] : []
+        }
+        #expect(smallest.faults == [culprit])
+        #expect(smallest.insiders.isEmpty)
+        #expect(smallest.nodes < plan.nodes)
+        #expect(LifeShrinker.shrink(plan, runs: 200) { _ in [] }.faults == plan.faults)
+    }
 }

@@ -37,9 +37,7 @@ package final class FlowFabric {
     /// When each client made its offer, by client number.
     var offered: [MonotonicInstant] = []
     var viewerRows: [FlowViewer] = []
-    /// Sum of all viewers' time with media, and without it after their first.
-    package internal(set) var viewerServed = Interval.zero
-    /// Every gap that a viewer has met, in order of their ends.
+    /// Every gap that a viewer has met, in order of their ends; the first `FlowTimes.gaps` of them.
     package internal(set) var gaps: [Interval] = []
 
     /// A handle or a connection id of one node.

@@ -39,6 +39,8 @@ enum FlowTimes {
         let early: [Int64] = [0, 20, 60, 120, 200]
         return .milliseconds(attempt < 5 ? early[attempt] : 200 + 100 * Int64(attempt - 4))
     }
+    /// Gaps that are kept for quoting: 8 MB. Every viewer's longest is kept beside.
+    static var gaps: Int { 1_000_000 }
     /// A path longer than this is a loop: its members feed each other what no origin sends.
     static var hops: UInt8 { 64 }
 }

@@ -27,6 +27,8 @@ package struct PacketMediaConfiguration: Sendable {
         limits.streams = 64
         limits.layers = 256
         limits.links = 64
+        // Ten seconds of the demo clip; what is shown of a store is at most two seconds old.
+        limits.videoStoreBytes = 512 * 1024
     }
 }
 
@@ -60,7 +62,8 @@ package final class PacketMedia: MediaPlane {
     private var clientAt: [NetworkAddress: Int] = [:]
     /// Between clients and workers.
     private var wire = FlowQueue<Datagram>()
-    private var scratch = Outbox(byteCapacity: 4 << 20, datagramCapacity: 8192)
+    /// Takes a second of the clip at once, as a stalled publisher sends it; a fan-out that is larger goes on after a flush, by `endBatch`.
+    private var scratch = Outbox(byteCapacity: 512 * 1024, datagramCapacity: 1024)
     private var workerEvents = EventBuffer<WorkerEvent>()
     private var clientEvents = EventBuffer<ClientEvent>()
     /// Called when the node dies, while its viewers can still be asked.
@@ -157,6 +160,12 @@ package final class PacketMedia: MediaPlane {
     package func forgetGaps(at now: Now) {
         for client in clients { client.forgetGaps(at: now.monotonic) }
     }
+
+    /// The workers' counters, in their order.
+    package func statistics() -> [WorkerStatistics] { workers.map { $0.machine.statistics(token: 0) } }
+
+    /// Datagrams that found no room on their way out: always 0 unless a machine says more in one call than it may.
+    package var datagramsDropped: UInt64 { scratch.dropped + scratch.oversized }
 
     /// What the workers have sent since this was last asked, per second; 0 the first time.
     package func takeEgressBitsPerSecond(at now: Now) -> Double {

@@ -1,8 +1,8 @@
 import SwarmCore
 
 extension MediaWorker {
-    /// A snapshot, in order of slots.
-    func statistics(token: UInt64) -> WorkerStatistics {
+    /// A snapshot, in order of slots: what `collectStatistics` is answered with.
+    package func statistics(token: UInt64) -> WorkerStatistics {
         var snapshot = WorkerStatistics(token: token, worker: index)
         for position in 0..<publishers.slotCount {
             guard let slot = publishers.id(at: position) else { continue }

@@ -92,7 +92,7 @@ extension SwarmMachine {
             TableAudit(name: "remembered records", count: stored.remembered, limit: DHTLimits.rememberedRecords),
             TableAudit(
                 name: "published streams", count: dht.publishedStreams.count, limit: DHTLimits.publishedStreams),
-            TableAudit(name: "members", count: membership.members.count, limit: Limits.members),
+            TableAudit(name: "members", count: membership.knownCount, limit: Limits.members),
             TableAudit(name: "routes", count: routes.streams.count, limit: RoutingLimits.streams),
             TableAudit(name: "media links", count: routes.mediaLinks.count, limit: RoutingLimits.mediaLinks),
             TableAudit(name: "farewells", count: routes.pendingFarewells, limit: RoutingLimits.farewells),
@@ -100,6 +100,7 @@ extension SwarmMachine {
                 name: "child nodes", count: routes.maxChildren - routes.freeChildSlots, limit: routes.maxChildren),
             TableAudit(name: "streams", count: streams.count, limit: CompositionLimits.streams),
             TableAudit(name: "sessions", count: sessions.count, limit: CompositionLimits.sessions),
+            TableAudit(name: "listings", count: pending.listingCount, limit: CompositionLimits.listings),
             TableAudit(name: "lookups for routes", count: lookupsForRoutes.count, limit: DHTLimits.lookups),
             TableAudit(name: "plain requests", count: plainRequests.count, limit: CompositionLimits.pendingRequests),
         ]
@@ -127,15 +128,12 @@ extension SwarmMachine {
 
     /// Every member in the view.
     package func forEachMember(_ body: (MemberAudit) -> Void) {
-        for member in membership.members {
-            body(
-                MemberAudit(
-                    id: member.id, instance: member.description.instance, version: member.description.version,
-                    isPresent: member.status.isPresent))
+        membership.forEachKnown { id, instance, version, status in
+            body(MemberAudit(id: id, instance: instance, version: version, isPresent: status.isPresent))
         }
     }
 
-    package func knowsMember(_ id: NodeID) -> Bool { membership.member(id)?.status.isPresent ?? false }
+    package func knowsMember(_ id: NodeID) -> Bool { membership.status(of: id)?.isPresent ?? false }
     package var presentMembers: Int { membership.presentCount }
     package func hasContact(_ id: NodeID) -> Bool { dht.table.entry(of: id, at: .zero) != nil }
     package var contactCount: Int { dht.table.count }
@@ -184,13 +182,13 @@ extension SwarmMachine {
 
     private func mixMembers(_ hash: inout Fingerprint) {
         hash.mix(membership.own.version)
-        for member in membership.members {
-            hash.mix(member.contact)
-            hash.mix(member.description.version)
-            hash.mix(UInt64(member.status.rawValue))
-            hash.mix(member.lastHeard?.nanoseconds ?? 0)
-            hash.mix(links.lastHeard(of: member.id)?.nanoseconds ?? 0)
-            if let address = links.address(of: member.id) { hash.mix(address) }
+        membership.forEachKnown { id, instance, version, status in
+            hash.mix(id.bytes.word0)
+            hash.mix(instance)
+            hash.mix(version)
+            hash.mix(UInt64(status.rawValue))
+            hash.mix(links.lastHeard(of: id)?.nanoseconds ?? 0)
+            if let address = links.address(of: id) { hash.mix(address) }
         }
     }
 }
