@@ -93,7 +93,7 @@ let node: [Target] = [
     module(
         "SwarmNode",
         [
-            "SwarmCore", "SwarmCrypto", "EventLoop", "MediaRelay", "Composition", "CDemoClip", "CBenchFloor",
+            "SwarmCore", "SwarmCrypto", "DHT", "EventLoop", "MediaRelay", "Composition", "CDemoClip", "CBenchFloor",
             .product(name: "Hummingbird", package: "hummingbird"),
             .product(name: "HummingbirdTLS", package: "hummingbird"),
             .product(name: "NIOCore", package: "swift-nio"),
@@ -112,7 +112,7 @@ let node: [Target] = [
     .executableTarget(
         name: "mafalda",
         dependencies: [
-            "SwarmNode", "SwarmCore", "SwarmCrypto", "Simulations",
+            "SwarmNode", "DHT", "SwarmCore", "SwarmCrypto", "Simulations",
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
             .product(name: "AsyncHTTPClient", package: "async-http-client"),
         ],

@@ -10,6 +10,8 @@ import SwarmCore
 package final class VersionChecker: Checker {
     /// A swarm of 50 nodes once in half a second: a view changes no faster than news travels.
     private static var viewsPerSweep: Int { 500 }
+    /// Whose views are remembered: a view of a thousand members takes 100 KiB, and 64 nodes see what all see.
+    private static var nodesWatched: Int { 64 }
 
     package let name = "versions"
     package let interests: CheckerInterests = .calls
@@ -44,8 +46,9 @@ package final class VersionChecker: Checker {
 
     package func sweep(_ simulation: Simulation) {
         var budget = Self.viewsPerSweep
-        for _ in 0..<simulation.nodes.count where budget > 0 {
-            next = next + 1 < simulation.nodes.count ? next + 1 : 0
+        let watched = min(Self.nodesWatched, simulation.nodes.count)
+        for _ in 0..<watched where budget > 0 {
+            next = next + 1 < watched ? next + 1 : 0
             let node = simulation.nodes[next]
             guard let swarm = node.swarm, node.isHonest else { continue }
             while views.count <= node.index { views.append(View(life: .max)) }

@@ -22,7 +22,7 @@ package struct FaultPlan: Sendable {
         /// The targets' access links have this capacity.
         case capacity(bitsPerSecond: Double)
         /// Every target lives for a session drawn anew each time, then another node takes its place.
-        case churn(sessions: SessionLength, downtime: ClosedRange<Interval>)
+        case churn(sessions: LifetimeDistribution, downtime: ClosedRange<Interval>)
     }
 
     /// How a host that went down comes back.
@@ -46,12 +46,6 @@ package struct FaultPlan: Sendable {
         }
     }
 
-    package enum SessionLength: Sendable, Hashable {
-        /// Exponential with this median.
-        case exponential(median: Interval)
-        case fixed(Interval)
-    }
-
     /// Among whom the targets are drawn.
     package enum Group: String, CaseIterable, Sendable {
         /// All but the seeds.
@@ -62,6 +56,8 @@ package struct FaultPlan: Sendable {
         case publishers
         /// Nodes that feed others and publish nothing.
         case relays
+        /// The same, those first on which most viewers hang.
+        case busiest
     }
 
     package var name: String

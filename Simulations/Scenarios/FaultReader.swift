@@ -76,20 +76,24 @@ struct FaultReader {
         return FaultPlan.Return(word.flatMap(FaultPlan.Return.Identity.init(rawValue:)) ?? .never, after: after)
     }
 
-    /// `exponential 10min`, `fixed 1h`.
-    private mutating func readSessions() throws(ScenarioError) -> FaultPlan.SessionLength {
-        let sessions = try section.parsed("sessions", "a law and its median like \"exponential 10min\"") { text in
-            let words = text.split(separator: " ")
-            guard words.count == 2, let median = ScenarioValue.interval(String(words[1])), median > .zero else {
-                return FaultPlan.SessionLength?.none
-            }
-            switch words[0] {
-            case "exponential": return .exponential(median: median)
-            case "fixed": return .fixed(median)
+    /// `exponential 10min`, `fixed 1h`, `pareto 10min 1.5`, `azure`.
+    private mutating func readSessions() throws(ScenarioError) -> LifetimeDistribution {
+        let expected = "a law with its median like \"exponential 10min\", or azure"
+        let sessions = try section.parsed("sessions", expected) { text in
+            let words = text.split(separator: " ").map(String.init)
+            let median = words.count > 1 ? ScenarioValue.interval(words[1])?.fractionalSeconds : nil
+            switch (words.first, words.count, median) {
+            case ("azure", 1, _): return LifetimeDistribution.azure
+            case ("exponential", 2, let median?): return .exponential(medianSeconds: median)
+            case ("fixed", 2, let length?): return .fixed(seconds: length)
+            case ("pareto", 3, let median?):
+                return ScenarioValue.number(words[2]).map { .pareto(medianSeconds: median, shape: $0) }
             default: return nil
             }
         }
-        return try required("sessions", sessions)
+        let law = try required("sessions", sessions)
+        if let problem = law.problem { throw section.problem("sessions", "do not do: \(problem)") }
+        return law
     }
 
     private mutating func readDowntime() throws(ScenarioError) -> ClosedRange<Interval> {

@@ -33,6 +33,8 @@ package struct Scenario: Sendable {
     package var hasRealCryptography = false
     /// False where discovery alone is measured: no gossip, nobody is watched.
     package var hasMembership = true
+    /// Nodes that one node may feed, over all streams.
+    package var maxChildren = 32
     /// Whether the safety rules are watched at every event.
     package var hasChecks = true
     /// Whether everything that the swarm promises is demanded of it after the recovery (`Liveness`).

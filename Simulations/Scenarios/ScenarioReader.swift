@@ -136,15 +136,23 @@ struct ScenarioTreeReader {
         scenario.fidelity = fidelity.flatMap(Scenario.Fidelity.init(rawValue:)) ?? .discovery
         scenario.hasRealCryptography = try top.word("crypto", among: ["real", "counted"]) == "real"
         scenario.hasMembership = try top.flag("membership") ?? true
+        scenario.maxChildren = try top.integer("max-children", in: 0...1000) ?? scenario.maxChildren
         scenario.hasChecks = try top.flag("checks") ?? true
         scenario.demandsLiveness = try top.flag("liveness") ?? false
         if scenario.demandsLiveness, !scenario.hasChecks {
             throw top.problem("liveness", "is demanded by the checkers, and 'checks' are off")
         }
+        if scenario.fidelity == .packets, scenario.nodes > Self.mostPacketNodes {
+            throw top.problem(
+                "nodes", "is \(scenario.nodes): packet by packet at most \(Self.mostPacketNodes) can be played")
+        }
         if scenario.fidelity != .discovery, !scenario.hasMembership {
             throw top.problem("membership", "can't be off where media is simulated: nobody would find a dead parent")
         }
     }
+
+    /// Each has real media workers with arenas of their own; beyond, `fidelity: flow` is meant.
+    private static var mostPacketNodes: Int { 500 }
 
     private mutating func readJoin() throws(ScenarioError) {
         guard var section = try top.section("join") else { return }
@@ -248,6 +256,7 @@ extension ScenarioTreeReader {
         plan.rate = try section.rate("rate") ?? 0
         plan.stay = try section.interval("stay", from: .milliseconds(1))
         plan.popularity = try section.number("popularity", in: 0...4) ?? 0
+        plan.isApart = try section.flag("apart") ?? false
         try section.finish()
         guard plan.rate > 0 || plan.count > 0 else {
             throw ScenarioError(section.node.place, "the viewers '\(name)' have neither 'count' nor 'rate'")

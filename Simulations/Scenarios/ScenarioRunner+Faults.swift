@@ -7,7 +7,10 @@ extension ScenarioRunner {
     func schedule(_ plan: FaultPlan) {
         let draws = generator(Simulation.Purpose.faults, plan.name)
         if case .churn(let sessions, let downtime) = plan.kind {
-            let churn = Churn(plan: plan, sessions: sessions, downtime: downtime, draws: draws)
+            var hasMemory = true
+            if case .exponential = sessions { hasMemory = false }
+            let churn = Churn(
+                plan: plan, sessions: LifetimeSampler(sessions), hasMemory: hasMemory, downtime: downtime, draws: draws)
             simulation.schedule(at: instant(plan.at)) { [unowned self] _ in begin(churn) }
         } else {
             occur(plan, number: 0, at: instant(plan.at), draws)
@@ -57,6 +60,7 @@ extension ScenarioRunner {
         case .partition(let isOneWay):
             var groups = [UInt8](repeating: 0, count: simulation.nodes.count)
             for index in targets { groups[index] = 1 }
+            partitions.append((groups, now, end))
             add(.partition(groups: groups, isOneWay: isOneWay), until: end)
         case .clog: for index in targets { add(.cloggedNode(index), until: end) }
         case .loss(let share):
@@ -80,6 +84,11 @@ extension ScenarioRunner {
         simulation.endAllFaults()
     }
 
+    /// Whether a partition, of one way or both, lay between two nodes at any time since `begin`.
+    func wereApart(_ a: Int, _ b: Int, since begin: UInt64) -> Bool {
+        partitions.contains { $0.groups[a] != $0.groups[b] && $0.begin <= now && $0.end > begin }
+    }
+
     // MARK: Targets
 
     /// Honest nodes of the plan's group that are up; never all that are up.
@@ -93,17 +102,23 @@ extension ScenarioRunner {
         case .publishers:
             let publishers = Set(truth.liveStreams.map(\.node))
             group = up.filter { publishers.contains($0) }
-        case .relays: group = up.filter { isRelay(simulation.nodes[$0]) }
+        case .relays, .busiest: group = up.filter { isRelay(simulation.nodes[$0]) }
         }
         let wanted = Int((plan.share * Double(group.count)).rounded()) + plan.count
-        return Array(group.shuffled(using: &generator).prefix(min(wanted, max(0, up.count - 1))))
+        var order = group.shuffled(using: &generator)
+        if plan.group == .busiest {
+            let hanging = viewersBehindNodes()
+            order = group.sorted { hanging[$0] == hanging[$1] ? $0 < $1 : hanging[$0] > hanging[$1] }
+        }
+        return Array(order.prefix(min(wanted, max(0, up.count - 1))))
     }
 
     // MARK: Churn
 
     struct Churn {
         let plan: FaultPlan
-        let sessions: FaultPlan.SessionLength
+        let sessions: LifetimeSampler
+        let hasMemory: Bool
         let downtime: ClosedRange<Interval>
         let draws: SeededGenerator
     }
@@ -111,11 +126,12 @@ extension ScenarioRunner {
     private func begin(_ churn: Churn) {
         var generator = churn.draws.child(Label.of("targets"))
         for index in targets(of: churn.plan, using: &generator) {
-            // Where in its session a node is met: uniform, which for an exponential law is a draw like any other.
+            // A node is met somewhere in its session. An exponential law has no memory; of others a uniform part is
+            // left, which forgets that long sessions are met more often than short ones.
             var draws = churn.draws.child(UInt64(index))
-            var first = Self.length(churn.sessions, using: &draws)
-            if case .fixed = churn.sessions { first *= draws.unitInterval() }
-            endSession(of: index, churn, number: 0, after: first)
+            var left = Double(churn.sessions.sample(using: &draws).nanoseconds)
+            if churn.hasMemory { left *= draws.unitInterval() }
+            endSession(of: index, churn, number: 0, after: left)
         }
     }
 
@@ -129,18 +145,8 @@ extension ScenarioRunner {
                 churn.downtime.lowerBound
                 + Interval(nanoseconds: Int64(draws.unitInterval() * Double(width.nanoseconds)))
             bringDown(index, saysGoodbye: false, FaultPlan.Return(.fresh, after: down))
-            let next = Double(down.nanoseconds) + Self.length(churn.sessions, using: &draws)
+            let next = Double((down + churn.sessions.sample(using: &draws)).nanoseconds)
             endSession(of: index, churn, number: number + 1, after: next)
-        }
-    }
-
-    /// Nanoseconds.
-    private static func length(_ sessions: FaultPlan.SessionLength, using generator: inout SeededGenerator) -> Double {
-        switch sessions {
-        case .fixed(let length): Double(length.nanoseconds)
-        case .exponential(let median):
-            // ln 2 turns the median into the mean. 1 − u is never 0.
-            -Elementary.logarithm(1 - generator.unitInterval()) * Double(median.nanoseconds) / 0.693_147_180_559_945_3
         }
     }
 }

@@ -71,6 +71,7 @@ extension ScenarioRunner {
     func bringDown(_ index: Int, saysGoodbye: Bool, _ back: FaultPlan.Return) {
         let node = simulation.nodes[index]
         guard let host = node.host else { return }
+        noteOrphans(of: index)
         hosts.crashes += 1
         hosts.upSince[index] = nil
         hosts.dead.append(host.contact)

@@ -20,7 +20,7 @@ extension ScenarioRunner {
             let measure = measures[viewer.node].first { $0.client == viewer.client }
             if let measure {
                 if let time = measure.timeToFirstKeyFrame { start.add(time.fractionalMilliseconds) }
-                if measure.longestGap > .zero { longest.add(measure.longestGap.fractionalMilliseconds) }
+                if viewer.isOrphaned { longest.add(measure.longestGap.fractionalMilliseconds) }
                 duplicates += measure.packetsDuplicate
                 lost += measure.packetsLost
                 received += measure.packetsReceived
@@ -35,6 +35,7 @@ extension ScenarioRunner {
             Figure("viewers_with_media_ratio", meanWithMedia),
             Figure("start_ms_p50", start.quantile(0.5)), Figure("start_ms_p99", start.quantile(0.99)),
         ]
+        // At flow fidelity every loss of the way is a gap; packet by packet a gap is known by the relay that died.
         var gaps = longest
         if let fabric {
             gaps = Distribution()
@@ -126,7 +127,7 @@ extension ScenarioRunner {
     }
 
     /// Nodes behind which somebody watches, by stream, both in their order.
-    private func viewersByStream() -> [(stream: Int, nodes: [Int])] {
+    func viewersByStream() -> [(stream: Int, nodes: [Int])] {
         var nodes: [Int: Set<Int>] = [:]
         for viewer in audience.viewers where isJudged(viewer) && viewer.client != nil {
             nodes[viewer.stream, default: []].insert(viewer.node)

@@ -12,6 +12,8 @@ struct Viewer {
     var isRefused = false
     /// The node died, or the viewer went.
     var isGone = false
+    /// A relay on the way to this viewer went down.
+    var isOrphaned = false
 }
 
 /// Everybody who came to watch.
@@ -41,7 +43,7 @@ extension ScenarioRunner {
     private func arrive(_ workload: Int, _ draws: SeededGenerator) {
         let plan = scenario.viewers[workload]
         var draws = draws
-        guard let node = randomNode(upFor: Self.grace, using: &draws), node.media != nil,
+        guard let node = seat(plan, using: &draws), node.media != nil,
             let stream = truth.randomLive(
                 olderThan: now - min(now, UInt64(Self.grace.nanoseconds)), popularity: plan.popularity, using: &draws)
         else { return }
@@ -62,6 +64,43 @@ extension ScenarioRunner {
                 simulation.ask(node, .delete(session: token)) { _ in }
             }
         }
+    }
+
+    /// The viewer's node: anybody's, or one at which nobody watches or publishes.
+    private func seat(_ plan: ViewerWorkload, using draws: inout SeededGenerator) -> SimulatedNode? {
+        guard plan.isApart else { return randomNode(upFor: Self.grace, using: &draws) }
+        var taken = Set(audience.viewers.filter { !$0.isGone }.map(\.node))
+        for stream in truth.liveStreams { taken.insert(stream.node) }
+        let free = simulation.nodes.filter { node in
+            node.swarm != nil && !taken.contains(node.index)
+                && hosts.upSince[node.index].map { $0 + UInt64(Self.grace.nanoseconds) <= now } == true
+        }
+        return free.isEmpty ? nil : free[draws.integer(below: free.count)]
+    }
+
+    /// Marks those whose way leads over `node`, which is about to go down.
+    func noteOrphans(of node: Int) {
+        guard scenario.fidelity == .packets, timeline.isMeasured(now) else { return }
+        for index in audience.viewers.indices where !audience.viewers[index].isGone {
+            let viewer = audience.viewers[index]
+            let stream = truth.streams[viewer.stream]
+            guard viewer.node != node, stream.node != node,
+                let way = route(of: stream.name, from: stream.node, to: viewer.node), way.contains(node)
+            else { continue }
+            audience.viewers[index].isOrphaned = true
+        }
+    }
+
+    /// How many viewers' ways lead over each node, their own nodes not counted.
+    func viewersBehindNodes() -> [Int] {
+        var counts = [Int](repeating: 0, count: simulation.nodes.count)
+        for viewer in audience.viewers where !viewer.isGone {
+            let stream = truth.streams[viewer.stream]
+            for node in route(of: stream.name, from: stream.node, to: viewer.node)?.dropLast() ?? [] {
+                counts[node] += 1
+            }
+        }
+        return counts
     }
 
     /// A node that feeds others and is no origin.

@@ -141,7 +141,7 @@ extension ScenarioRunner {
         let id = ledger.ask()
         simulation.ask(node, .locate(name)) { [unowned self] reply in
             guard node.life == life else { return }
-            let verdict = verdict(on: reply, about: target)
+            let verdict = verdict(on: reply, about: target, for: node.index, since: begun)
             ledger.judge(id, verdict, after: now - begun)
             note("lookup", at: begun, node: node.index, name.text, now - begun, verdict.text)
         }
@@ -155,7 +155,9 @@ extension ScenarioRunner {
     /// stand still for longer).
     private static var answerTime: Interval { CompositionLimits.requestTimeout + .milliseconds(500) }
 
-    private func verdict(on reply: ControlReply, about target: Int?) -> LookupLedger.Verdict {
+    private func verdict(on reply: ControlReply, about target: Int?, for asker: Int, since begun: UInt64)
+        -> LookupLedger.Verdict
+    {
         guard let target else {
             switch reply {
             case .location(nil): return .rightAbsence
@@ -166,6 +168,7 @@ extension ScenarioRunner {
         }
         let stream = truth.streams[target]
         guard stream.endedAt == nil, simulation.nodes[stream.node].life == stream.life else { return .void }
+        guard !wereApart(asker, stream.node, since: begun) else { return .void }
         switch reply {
         case .location(let location?): return location.origin.id == stream.origin ? .right : .wrong
         case .location(nil): return .falseAbsence

@@ -27,11 +27,13 @@ package final class ScenarioRunner {
     var hosts: HostBook
     var probe: ScenarioProbe?
     var replays: ReplayAttack?
-    /// Counters at the beginning and the end of the measured time.
+    /// Who was cut off from whom and when: a lookup across a partition proves nothing.
+    var partitions: [(groups: [UInt8], begin: UInt64, end: UInt64)] = []
     /// Each node's media egress, summed over the samples of the measured time.
     var egressSums: [Double]
     /// As they were at the end of the measured time.
     var pathFigures: [Figure] = []
+    /// Counters at the beginning and the end of the measured time.
     var before: TrafficSample?
     var after: TrafficSample?
     /// What lookups and other samples wrote for `--jsonl`, when asked for.
@@ -48,6 +50,7 @@ package final class ScenarioRunner {
         var options = SimulationOptions(seed: scenario.seed)
         options.hasRealCryptography = scenario.hasRealCryptography
         options.hasMembership = scenario.hasMembership
+        options.maxChildren = scenario.maxChildren
         simulation = Simulation(
             options, network: NetworkModel(scenario.network, matrix: matrix, seed: scenario.seed))
         ledger = LookupLedger()

@@ -50,8 +50,7 @@ package enum ScenarioText {
         case .loss(let share): "loss \(FigureText.short(share * 100)) %"
         case .latency(let factor, let added): "latency × \(FigureText.short(factor)) + \(added.text)"
         case .capacity(let rate): "capacity \(FigureText.short(rate / 1000)) kbit/s"
-        case .churn(.exponential(let median), _): "churn, exponential \(median.text)"
-        case .churn(.fixed(let length), _): "churn, fixed \(length.text)"
+        case .churn(let sessions, _): "churn (\(sessions))"
         }
     }
 

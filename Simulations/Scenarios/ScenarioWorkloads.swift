@@ -55,6 +55,8 @@ package struct ViewerWorkload: Sendable {
     package var stay: Interval?
     /// Zipf's exponent over the streams in the order of their publication. 0: all alike.
     package var popularity = 0.0
+    /// Each at a node at which nobody else watches or publishes.
+    package var isApart = false
 
     package init(name: String) { self.name = name }
 }

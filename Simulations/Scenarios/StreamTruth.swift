@@ -24,7 +24,7 @@ package struct StreamTruth {
     /// `live` in the order of publication and the law over it, made where somebody draws by popularity.
     private var orderedLive: [Int] = []
     private var orderChanged = false
-    private var law: ZipfLaw?
+    private var law: (popularity: Popularity, exponent: Double)?
 
     package var liveCount: Int { live.count }
     /// In the order of publication.
@@ -62,57 +62,33 @@ package struct StreamTruth {
         olderThan time: UInt64, popularity: Double = 0, using generator: inout SeededGenerator
     ) -> Int? {
         guard !live.isEmpty else { return nil }
+        if popularity > 0 { prepareLaw(popularity) }
         // Nearly all are old enough; where few are, a walk finds them.
         for _ in 0..<8 {
-            let place = zipf(popularity).map { $0.draw(using: &generator) } ?? generator.integer(below: live.count)
-            let index = popularity > 0 ? orderedLive[place] : live[place]
+            let index: Int
+            if popularity > 0, let law {
+                index = orderedLive[law.popularity.sample(using: &generator)]
+            } else {
+                index = live[generator.integer(below: live.count)]
+            }
             if streams[index].publishedAt <= time { return index }
         }
         let old = live.filter { streams[$0].publishedAt <= time }
         return old.isEmpty ? nil : old[generator.integer(below: old.count)]
     }
 
-    private mutating func zipf(_ exponent: Double) -> ZipfLaw? {
-        guard exponent > 0 else { return nil }
-        if orderedLive.count != live.count || orderChanged {
+    private mutating func prepareLaw(_ exponent: Double) {
+        if orderChanged {
             orderedLive = live.sorted()
             orderChanged = false
         }
-        if law?.count != live.count || law?.exponent != exponent { law = ZipfLaw(live.count, exponent) }
-        return law
+        if law?.popularity.count != live.count || law?.exponent != exponent {
+            law = (Popularity(count: live.count, exponent: exponent), exponent)
+        }
     }
 
     /// The oldest that has not ended.
     func first(olderThan time: UInt64) -> Int? {
         live.filter { streams[$0].publishedAt <= time }.min()
-    }
-}
-
-/// Zipf's law over ranks 0 to count − 1: rank r has the weight 1 / (r + 1) to the power of `exponent`.
-struct ZipfLaw: Sendable {
-    let exponent: Double
-    private var sums: [Double] = []
-
-    /// `count` is positive.
-    init(_ count: Int, _ exponent: Double) {
-        self.exponent = exponent
-        var sum = 0.0
-        for rank in 1...count {
-            sum += 1 / Elementary.power(Double(rank), exponent)
-            sums.append(sum)
-        }
-    }
-
-    var count: Int { sums.count }
-
-    func draw(using generator: inout SeededGenerator) -> Int {
-        let wanted = generator.unitInterval() * sums[sums.count - 1]
-        var low = 0
-        var high = sums.count - 1
-        while low < high {
-            let middle = (low + high) / 2
-            if sums[middle] <= wanted { low = middle + 1 } else { high = middle }
-        }
-        return low
     }
 }

@@ -66,3 +66,21 @@ static inline int swarm_chacha20poly1305_seal(unsigned char *text, size_t count,
 static inline int swarm_chacha20poly1305_open(unsigned char *text, size_t count, const unsigned char *ad, size_t ad_count, const unsigned char *nonce, const unsigned char *key) {
     return crypto_aead_chacha20poly1305_ietf_decrypt_detached(text, NULL, text, count, text + count, ad, ad_count, nonce, key);
 }
+
+// A packet in one piece: header (the associated data), text, 16 bytes of tag.
+static inline int swarm_packet_seal(unsigned char *packet, size_t header, size_t count, const unsigned char *nonce, const unsigned char *key) {
+    return swarm_chacha20poly1305_seal(packet + header, count, packet, header, nonce, key);
+}
+static inline int swarm_packet_open(unsigned char *packet, size_t header, size_t count, const unsigned char *nonce, const unsigned char *key) {
+    return swarm_chacha20poly1305_open(packet + header, count, packet, header, nonce, key);
+}
+
+// XChaCha20-Poly1305 with a nonce of 24 bytes, for cookies: `output` is `count` + 16 bytes.
+static inline int swarm_xchacha20poly1305_seal(unsigned char *output, const unsigned char *text, size_t count, const unsigned char *ad, size_t ad_count, const unsigned char *nonce, const unsigned char *key) {
+    return crypto_aead_xchacha20poly1305_ietf_encrypt(output, NULL, text, count, ad, ad_count, NULL, nonce, key);
+}
+static inline int swarm_xchacha20poly1305_open(unsigned char *output, const unsigned char *sealed, size_t count, const unsigned char *ad, size_t ad_count, const unsigned char *nonce, const unsigned char *key) {
+    return crypto_aead_xchacha20poly1305_ietf_decrypt(output, NULL, NULL, sealed, count, ad, ad_count, nonce, key);
+}
+
+static inline void swarm_wipe(void *bytes, size_t count) { sodium_memzero(bytes, count); }

@@ -1,3 +1,4 @@
+import CSodium
 import SwarmCore
 
 /// Sixty-four bytes as a value: BLAKE2b-512 outputs and signatures.
@@ -26,6 +27,9 @@ package struct Bytes64: Hashable, Sendable {
 }
 
 extension Bytes32 {
+    /// Overwrites the bytes where they lie, also where the optimiser sees that nobody reads them again.
+    mutating func wipe() { unsafe withUnsafeMutableBytes(of: &self) { unsafe swarm_wipe($0.baseAddress, $0.count) } }
+
     /// Lends the 32 bytes in wire order from the stack.
     package func withSpan<Result: ~Copyable>(_ body: (Span<UInt8>) -> Result) -> Result {
         var storage = InlineArray<32, UInt8>(repeating: 0)

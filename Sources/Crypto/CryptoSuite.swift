@@ -11,23 +11,27 @@ import Synchronization
 package struct CryptoSuite: Sendable {
     package enum Kind: Sendable { case real, counted }
 
-    package let kind: Kind
+    package var kind: Kind { cost == nil ? .real : .counted }
+    /// Nil for the real thing: one word is all a suite is.
     private let cost: CostCell?
 
     /// The cryptography of PROTOCOL.md.
-    package static let real = CryptoSuite(kind: .real, cost: nil)
+    package static let real = CryptoSuite(cost: nil)
 
-    /// A stand-in of equal sizes with a cost counter of its own; copies of the value share the counter.
-    package static func counted() -> CryptoSuite { CryptoSuite(kind: .counted, cost: CostCell()) }
+    /// A stand-in of equal sizes with a cost counter of its own; copies of the value share the counter, which is exact
+    /// as long as one thread uses them (a simulation is one thread).
+    package static func counted() -> CryptoSuite { CryptoSuite(cost: CostCell()) }
 
     /// What the real operations would have cost so far, in nanoseconds of one core; always 0 for `.real`.
     package var costNanoseconds: UInt64 { cost?.nanoseconds.load(ordering: .relaxed) ?? 0 }
 
-    var isCounted: Bool { kind == .counted }
+    var isCounted: Bool { cost != nil }
 
     func charge(_ operation: CryptoOperation) {
         guard let cost else { return }
-        cost.nanoseconds.add(operation.nanoseconds, ordering: .relaxed)
+        // Not an atomic addition: that would cost more than the operation it stands for.
+        let sum = cost.nanoseconds.load(ordering: .relaxed) &+ operation.nanoseconds
+        cost.nanoseconds.store(sum, ordering: .relaxed)
     }
 }
 

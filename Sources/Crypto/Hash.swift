@@ -51,6 +51,21 @@ package enum Hash {
 }
 
 extension CryptoSuite {
+    /// `Hash.deriveKey` for keys that only a link's two ends compute; under `.counted` a quick stand-in.
+    func deriveKey(_ secret: Bytes32, label: String, context: Span<UInt8>) -> Bytes32 {
+        guard isCounted else { return Hash.deriveKey(secret, label: label, context: context) }
+        var hash = CountedHash(seed: 12)
+        hash.update(secret)
+        hash.update(label.utf8.span)
+        hash.update(context)
+        return hash.finish32()
+    }
+
+    func deriveKey(_ secret: Bytes32, label: String) -> Bytes32 {
+        let none = InlineArray<1, UInt8>(repeating: 0)
+        return deriveKey(secret, label: label, context: none.span.extracting(0..<0))
+    }
+
     /// A node's id: BLAKE2b-256 of its Ed25519 public key; under `.counted` another hash of it, as evenly spread.
     package func nodeID(of key: PublicKey) -> NodeID {
         guard isCounted else { return NodeID(key.bytes.withSpan { Hash.blake2b256($0) }) }

@@ -26,8 +26,8 @@ package struct Identity: Sendable {
     /// Signs `bytes` for the purpose `domain`.
     package func sign(domain: SignatureDomain, _ bytes: Span<UInt8>) -> Signature {
         suite.charge(.signature)
+        guard !suite.isCounted else { return CryptoSuite.countedSignature(domain, bytes, key: key) }
         let message = domain.message(bytes)
-        guard !suite.isCounted else { return CryptoSuite.countedSignature(message.span, key: key) }
         return Ed25519.sign(message.span, secretKey: Bytes64(seed, key.bytes))
     }
 

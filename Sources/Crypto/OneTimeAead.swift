@@ -63,6 +63,66 @@ extension CryptoSuite {
         }
     }
 
+    /// `seal` for a packet that begins with its associated data: header, text, 16 bytes of room.
+    func seal(key: borrowing Bytes32, counter: UInt64, headerByteCount: Int, packet: inout MutableSpan<UInt8>) {
+        charge(.sealing)
+        let end = packet.count - Self.tagByteCount
+        precondition(headerByteCount >= 0 && end >= headerByteCount, "packet of \(packet.count) bytes has no room")
+        guard !isCounted else {
+            let tag = Self.countedTag(key, counter, headerByteCount, packet.span.extracting(0..<end))
+            packet.store(tag, at: end)
+            packet.store(UInt64(0), at: end + 8)
+            return
+        }
+        let nonce = Nonce(counter)
+        key.withSpan { key in
+            unsafe key.withUnsafeBufferPointer { key in
+                unsafe packet.withUnsafeMutableBufferPointer { packet in
+                    unsafe nonce.bytes.span.withUnsafeBufferPointer { nonce in
+                        _ = unsafe swarm_packet_seal(
+                            packet.baseAddress, headerByteCount, end - headerByteCount, nonce.baseAddress,
+                            key.baseAddress)
+                    }
+                }
+            }
+        }
+    }
+
+    /// `open` for a packet that begins with its associated data.
+    func open(
+        key: borrowing Bytes32, counter: UInt64, headerByteCount: Int, packet: inout MutableSpan<UInt8>
+    ) -> Bool {
+        charge(.opening)
+        let end = packet.count - Self.tagByteCount
+        guard headerByteCount >= 0, end >= headerByteCount else { return false }
+        guard !isCounted else {
+            let tag = Self.countedTag(key, counter, headerByteCount, packet.span.extracting(0..<end))
+            return packet.span.loadUInt64(at: end) == tag && packet.span.loadUInt64(at: end + 8) == 0
+        }
+        let nonce = Nonce(counter)
+        return key.withSpan { key in
+            unsafe key.withUnsafeBufferPointer { key in
+                unsafe packet.withUnsafeMutableBufferPointer { packet in
+                    unsafe nonce.bytes.span.withUnsafeBufferPointer { nonce in
+                        unsafe swarm_packet_open(
+                            packet.baseAddress, headerByteCount, end - headerByteCount, nonce.baseAddress,
+                            key.baseAddress) == 0
+                    }
+                }
+            }
+        }
+    }
+
+    private static func countedTag(
+        _ key: borrowing Bytes32, _ counter: UInt64, _ headerByteCount: Int, _ packet: Span<UInt8>
+    ) -> UInt64 {
+        var hash = CountedHash(seed: counter)
+        hash.update(key)
+        hash.update(UInt64(headerByteCount))
+        hash.update(packet)
+        return hash.finish()
+    }
+
     private func countedTag(
         _ key: Bytes32, _ counter: UInt64, _ additionalData: Span<UInt8>, _ text: Span<UInt8>
     ) -> UInt64 {

@@ -34,15 +34,16 @@ extension CryptoSuite {
         _ signature: Signature, domain: SignatureDomain, _ bytes: Span<UInt8>, by key: PublicKey
     ) -> Bool {
         charge(.verification)
+        guard !isCounted else { return signature == Self.countedSignature(domain, bytes, key: key) }
         let message = domain.message(bytes)
-        guard !isCounted else { return signature == Self.countedSignature(message.span, key: key) }
         return Ed25519.verify(signature, message.span, key: key)
     }
 
-    static func countedSignature(_ message: Span<UInt8>, key: PublicKey) -> Signature {
+    static func countedSignature(_ domain: SignatureDomain, _ bytes: Span<UInt8>, key: PublicKey) -> Signature {
         var hash = CountedHash(seed: 1)
         hash.update(key.bytes)
-        hash.update(message)
+        hash.update(domain.text.utf8.span)
+        hash.update(bytes)
         var bytes = Bytes64.zero
         bytes.first.word0 = hash.finish()
         return Signature(bytes)

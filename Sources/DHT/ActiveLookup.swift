@@ -57,69 +57,6 @@ struct ActiveLookup: Sendable {
     }
 }
 
-/// Verified records of one lookup: of each publisher and statement the newest.
-struct GatheredRecords: Sendable {
-    private(set) var origins: [Record] = []
-    private(set) var carriers: [Contact] = []
-    private(set) var entries: [StreamName: Record] = [:]
-    private(set) var entryCount = 0
-
-    /// Whether `record` would add nothing: the check that saves verifying a signature twice.
-    func isKnown(_ record: Record) -> Bool {
-        switch record.kind {
-        case .streamOrigin:
-            origins.contains { $0.concernsSame(as: record) && $0.sequence >= record.sequence }
-        case .streamCarrier:
-            carriers.contains { $0.id == record.publisher.id }
-        case .prefixEntry:
-            StreamName(record.name).flatMap { entries[$0] }.map { known in
-                known.publisher.id == record.publisher.id && known.sequence >= record.sequence
-            } ?? false
-        case .nodeAddresses:
-            true
-        }
-    }
-
-    mutating func add(_ record: Record) {
-        switch record.kind {
-        case .streamOrigin:
-            origins.removeAll { $0.concernsSame(as: record) && $0.sequence < record.sequence }
-            if origins.count < DHTLimits.originsPerKey { origins.append(record) }
-        case .streamCarrier:
-            guard !record.isTombstone, carriers.count < DHTLimits.carriersPerLocation else { return }
-            carriers.append(record.publisher)
-        case .prefixEntry:
-            guard !record.isTombstone, let name = StreamName(record.name) else { return }
-            guard entries[name] != nil || entries.count < DHTLimits.listedStreams else { return }
-            entries[name] = entries[name].map { Self.preferred($0, record) } ?? record
-        case .nodeAddresses:
-            break
-        }
-    }
-
-    /// The living origin; of two, as after a partition, the one whose id is smaller, so that all readers agree.
-    var origin: Record? { origins.filter { !$0.isTombstone }.min { $0.publisher.id < $1.publisher.id } }
-
-    func location(of stream: StreamName, own: NodeID) -> StreamLocation? {
-        guard let origin else { return nil }
-        let others = carriers.filter { $0.id != origin.publisher.id && $0.id != own }
-        return StreamLocation(stream: stream, origin: origin.publisher, epoch: origin.epoch, carriers: others)
-    }
-
-    var listing: [ListedStream] {
-        var records = entries
-        if let origin, let name = StreamName(origin.name), records[name] == nil { records[name] = origin }
-        return records.keys.sorted().compactMap { name in
-            records[name].map { ListedStream(stream: name, origin: $0.publisher, epoch: $0.epoch) }
-        }
-    }
-
-    private static func preferred(_ a: Record, _ b: Record) -> Record {
-        if a.publisher.id == b.publisher.id { return a.sequence >= b.sequence ? a : b }
-        return a.publisher.id < b.publisher.id ? a : b
-    }
-}
-
 /// How far the lists of a few holders have been read.
 struct PageReader: Sendable {
     private struct Reading: Sendable {

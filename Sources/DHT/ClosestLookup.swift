@@ -3,8 +3,8 @@ import SwarmCore
 /// One iterative search for the nodes nearest to a target, as a value (Kademlia, §2.3; disjoint paths: S/Kademlia, §4.4).
 ///
 /// The owner calls `next()` until it says `.wait` or `.finished`, sends a request for each `.ask`, and reports what became
-/// of it by `onSuccess`, `onLate` (no answer when one was due) or `onFailure`. At most `parallelism` peers are asked and
-/// not late; as many more may be late. Late peers are still welcome to answer.
+/// of it by `onSuccess`, `onLate` (no answer when one was due) or `onFailure`. At most `parallelism` peers (once inside the
+/// region `wideParallelism`) are asked and not late; as many more may be late. Late peers are still welcome to answer.
 ///
 /// The search begins as one path from the nearest seeds. Of the candidates that may still count it asks first who
 /// promises most for the time it takes: the predicted round trip, and a price for each bit of distance from the target's
@@ -20,6 +20,9 @@ package struct ClosestLookup: Sendable {
         /// How many nearest nodes are wanted (k): what the first path goes on for.
         package var width = 20
         package var parallelism = 3
+        /// The same once a node of the target's region has answered: those that remain are known and equally good, and an
+        /// answer from all of them is wanted.
+        package var wideParallelism = 3
         /// Paths in all; one means that only the first is gone.
         package var paths = 1
         /// What a further path goes on for.
@@ -88,9 +91,9 @@ package struct ClosestLookup: Sendable {
     private var paths: [Path]
     private var turn = 0
     private var insideAnswered = 0
-    /// Peers asked and not yet late; never above `parallelism`.
+    /// Peers asked and not yet late; never above the parallelism of the moment.
     package private(set) var inFlight = 0
-    /// Peers asked and late; never above `parallelism` more.
+    /// Peers asked and late; never above as many more.
     private var late = 0
     package private(set) var asked = 0
     package private(set) var isFinished = false
@@ -123,7 +126,7 @@ package struct ClosestLookup: Sendable {
                 continue
             }
             guard let choice, asked < parameters.askLimit else { return outstanding > 0 ? .wait : finish() }
-            guard inFlight < parameters.parallelism, late < parameters.parallelism else { return .wait }
+            guard inFlight < parallelism, late < parallelism else { return .wait }
             turn = choice.path + 1
             return ask(choice.candidate, for: choice.path)
         }
@@ -167,7 +170,7 @@ package struct ClosestLookup: Sendable {
         Array(order.lazy.map { candidates[Int($0)] }.filter { $0.state == .answered }.map(\.contact).prefix(limit))
     }
 
-    /// Peers whose answer is still awaited, late ones included; never above twice `parallelism`.
+    /// Peers whose answer is still awaited, late ones included; never above twice the parallelism.
     package var outstanding: Int { inFlight + late }
     package var candidateCount: Int { candidates.count }
     package var pathCount: Int { paths.count }
@@ -195,6 +198,10 @@ package struct ClosestLookup: Sendable {
     }
 
     // MARK: Inside
+
+    private var parallelism: Int {
+        insideAnswered > 0 ? max(parameters.wideParallelism, parameters.parallelism) : parameters.parallelism
+    }
 
     private func isOutstanding(_ place: Int) -> Bool {
         candidates[place].state == .asked || candidates[place].state == .late

@@ -38,6 +38,7 @@ package struct DHT: ~Copyable, PeerMachine {
     private var publicationDeadline: MonotonicInstant?
     /// Where recent lookups found the holders of a key, newest last.
     var located: [LocatedKey] = []
+    var addressBook = AddressBook()
     var joining = Joining()
     var upkeep = Upkeep()
     var size = SwarmSize()
@@ -67,6 +68,7 @@ package struct DHT: ~Copyable, PeerMachine {
         guard contact != self.contact else { return }
         self.contact = contact
         for index in publications.indices { publications[index].hasten(to: now.monotonic) }
+        addressBook.expire()
         drive(now, &out, &events)
     }
 
@@ -106,12 +108,13 @@ package struct DHT: ~Copyable, PeerMachine {
     // MARK: Streams
 
     /// Makes this node the origin of `stream` until `unpublish`: signed, stored at the nearest nodes, refreshed. Ends in
-    /// `.published` or `.nameTaken`. False where this node publishes too many streams already.
+    /// `.published` or `.nameTaken`. A name that is bound to a key needs the `delegation` of that key to this node. False
+    /// where this node publishes too many streams already, or the delegation is missing or no good (counted).
     package mutating func publish(
-        _ stream: StreamName, epoch: UInt64, at now: Now, into out: inout MessageOutbox,
-        events: inout EventBuffer<DHTEvent>
+        _ stream: StreamName, epoch: UInt64, delegation: Delegation? = nil, at now: Now,
+        into out: inout MessageOutbox, events: inout EventBuffer<DHTEvent>
     ) -> Bool {
-        guard startPublishing(stream, epoch: epoch, at: now) else { return false }
+        guard startPublishing(stream, epoch: epoch, delegation: delegation, at: now) else { return false }
         drive(now, &out, &events)
         return true
     }
@@ -204,6 +207,7 @@ package struct DHT: ~Copyable, PeerMachine {
         expireLookups(now.monotonic)
         continueJoining(now, &events)
         if publicationDeadline.map({ $0 <= now.monotonic }) ?? false { wakePublications(now.monotonic) }
+        publishAddresses(now, &out)
         tendTable(now, &out)
         drive(now, &out, &events)
         noteLoss(now)
@@ -213,6 +217,7 @@ package struct DHT: ~Copyable, PeerMachine {
         var earliest = Deadline.earlier(store.nextDeadline, requests.nextDeadline)
         earliest = Deadline.earlier(earliest, lookups.first?.endsAt)
         earliest = Deadline.earlier(earliest, publicationDeadline)
+        earliest = Deadline.earlier(earliest, addressBook.nextDeadline)
         earliest = Deadline.earlier(earliest, upkeep.nextTick)
         if joining.hasLostEverybody(table) { earliest = .zero }
         return Deadline.earlier(earliest, joining.nextDeadline)

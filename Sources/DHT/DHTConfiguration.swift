@@ -11,6 +11,8 @@ package struct DHTConfiguration: Sendable {
     package var parallelism = 3
     /// The same for lookups that somebody waits for.
     package var hurriedParallelism = 6
+    /// The same once they have come to the holders' region: nearly all that is left is asked at once.
+    package var wideParallelism = 16
     /// Disjoint paths of a lookup that claims absence or names holders, at most 8.
     package var disjointPaths = 4
     /// How long a record lives after a holder received it.
@@ -35,8 +37,10 @@ package struct DHTConfiguration: Sendable {
 
     package var siblings: Int { siblingFactor * bucketSize }
 
-    /// The longest lifetime a holder grants, and the shortest it accepts.
+    /// The longest lifetime a holder grants to records of streams, and the shortest it accepts.
     package static var longestLifetime: Interval { .seconds(60) }
+    /// The longest for a node's own addresses: three times the 40 minutes between two rounds.
+    package static var longestAddressLifetime: Interval { .seconds(7200) }
     package static var shortestLifetime: Interval { .seconds(1) }
     /// How far a signer's wall clock may be from the reader's.
     package static var clockTolerance: Interval { .seconds(300) }

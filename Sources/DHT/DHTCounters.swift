@@ -26,10 +26,18 @@ package enum DHTRefusal: Int, CaseIterable, Sendable {
     case unknownKind
     /// A name or depth that breaks the naming rules.
     case badName
+    /// A record of a bound name without a delegation; with one that is malformed, forged or for another name or node; with
+    /// one whose time is over.
+    case noDelegation
+    case badDelegation
+    case delegationExpired
     /// Another publisher holds the name.
     case nameTaken
-    /// The publisher, the key or the store has no room left.
+    /// A copy of a kind that is not cached, a tombstone, or one whose version has had its time in this cache.
+    case notCacheable
+    /// The publisher, its subnet, the key or the store has no room left.
     case publisherFull
+    case subnetShareFull
     case keyFull
     case storeFull
     /// At least 2k known nodes lie nearer to the key.
@@ -54,6 +62,10 @@ package enum DHTTraffic: Int, CaseIterable, Sendable {
     case answersReceived
     case recordsStored
     case recordsExpired
+    /// Copies taken into the cache, copies offered to others, answers to GET given from the cache alone.
+    case copiesStored
+    case copiesOffered
+    case copiesServed
     case lookupsStarted
     case lookupsFinished
 }

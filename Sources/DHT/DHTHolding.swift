@@ -28,8 +28,11 @@ extension DHT {
         guard record.publisher.id == peer.id else { return refuse(.notPublisher, .refused) }
         let key = record.key
         guard record.isTombstone || isResponsible(for: key) else { return refuse(.notResponsible, .notResponsible) }
+        if let reason = record.delegationFault(wallMilliseconds: now.wallMilliseconds, suite: identity.suite) {
+            return refuse(reason, .refused)
+        }
         guard record.isAuthentic(identity.suite) else { return refuse(.badSignature, .refused) }
-        switch store.put(record, key: key, at: now) {
+        switch store.put(record, key: key, from: peer.address, at: now) {
         case .stored(let age):
             traffic.add(.recordsStored)
             return PutAnswer(.stored, age: age)
@@ -43,13 +46,20 @@ extension DHT {
         }
     }
 
-    /// Decides about a copy that a reader offers.
-    mutating func cache(_ copy: HeldRecord, from peer: Peer, at now: Now) -> PutAnswer {
-        guard peer.isConfirmed else { return refuse(.unconfirmed, .unconfirmed) }
-        return refuse(.storeFull, .full)
+    /// Why an answer's record is not believed; nil where it proves itself: right key, signed lately, by its publisher, who
+    /// may use the name.
+    func doubt(_ record: Record, under key: Bytes32, _ now: Now) -> DHTRefusal? {
+        guard record.key == key else { return .wrongKey }
+        // A holder's copy may be as old as its life; a tombstone is remembered for longer and needs no haste.
+        let age = record.isTombstone ? DHTConfiguration.memoryOfTheDead : record.kind.longestLifetime
+        let tolerance = DHTConfiguration.clockTolerance + age
+        guard record.isSigned(near: now.wallMilliseconds, tolerance: tolerance) else { return .clockSkew }
+        let wall = now.wallMilliseconds
+        if let reason = record.delegationFault(wallMilliseconds: wall, suite: identity.suite) { return reason }
+        return record.isAuthentic(identity.suite) ? nil : .badSignature
     }
 
-    private mutating func refuse(_ reason: DHTRefusal, _ result: PutResult) -> PutAnswer {
+    mutating func refuse(_ reason: DHTRefusal, _ result: PutResult) -> PutAnswer {
         refusals.add(reason)
         return PutAnswer(result)
     }
@@ -57,10 +67,10 @@ extension DHT {
 
 extension DHTRefusal {
     /// How a holder words the refusal to the publisher.
-    fileprivate var putResult: PutResult {
+    var putResult: PutResult {
         switch self {
         case .superseded: .superseded
-        case .publisherFull, .keyFull, .storeFull: .full
+        case .publisherFull, .subnetShareFull, .keyFull, .storeFull: .full
         default: .refused
         }
     }

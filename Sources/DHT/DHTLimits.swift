@@ -10,8 +10,14 @@ package enum DHTLimits {
     /// Records in one answer: the smallest record is about 120 bytes, so a message never holds more.
     package static var recordsPerAnswer: Int { 16 }
     /// The body of a record: kind, flags, contact with four IPv6 addresses (109), sequence, lifetime, epoch (20), a name
-    /// of 255 bytes with its length (257) and the depth come to 389; the rest is room for fields to come.
-    package static var recordBodyBytes: Int { 448 }
+    /// of 255 bytes with its length (257) and the depth come to 389; a delegation with its length to 386; the rest is
+    /// room for fields to come. With its signature it fits every message.
+    package static var recordBodyBytes: Int { 832 }
+    /// A delegation: version, key, node, sequence, lifetime (77), a scope with its length (203), signature (64) come to
+    /// 344; the rest is room for fields to come.
+    package static var delegationBytes: Int { 384 }
+    /// A name of 255 bytes less `~`, fingerprint and slash.
+    package static var delegationScopeBytes: Int { 201 }
     /// How far a page of records may start: no holder keeps more under one key.
     package static var recordsToSkip: Int { 4096 }
 
@@ -19,10 +25,15 @@ package enum DHTLimits {
 
     /// Living records of all kinds: 16,384 × 512 bytes are 8 MiB.
     package static var records: Int { 16_384 }
+    /// Bodies and signatures of all records, living and remembered: 16,384 × 256 bytes, the other half being the tables.
+    package static var storedBytes: Int { 4 << 20 }
     /// Tombstones and sequences of the dead, beside them: 4 MiB.
     package static var rememberedRecords: Int { 8192 }
     /// Of one publisher, living and again remembered: 512 live streams at one node, each with its origin and the entry of one prefix.
     package static var recordsPerPublisher: Int { 1024 }
+    /// Of all publishers of one subnet (/24, /48) as they sent them, living: a quarter of the store, so that keys are no
+    /// way round the limit of one publisher. Loopback and private addresses are exempt.
+    package static var recordsPerSubnet: Int { 4096 }
     /// Origins remembered under one name, tombstones included: the incumbent and a few who left.
     package static var originsPerKey: Int { 8 }
     /// Carriers kept of one stream: a sample, large enough to choose a near one and small enough to forget quickly.
@@ -31,6 +42,20 @@ package enum DHTLimits {
     package static var prefixEntriesPerKey: Int { 1024 }
     /// Address records under one key: only the node itself may publish there.
     package static var addressesPerKey: Int { 1 }
+
+    // MARK: Cache
+
+    /// Copies of records that readers have offered, those whose time is over included: 2,048 × 512 bytes are 1 MiB.
+    package static var copies: Int { 2048 }
+    /// Living copies from one node, and from one subnet: a node that looks up a new stream every second for all its
+    /// viewers offers fewer than 16 of five seconds each.
+    package static var copiesPerSource: Int { 32 }
+    package static var copiesPerSubnet: Int { 256 }
+    /// Living copies under one key: after a partition two origins are possible, and of carriers a few are enough.
+    package static var originCopiesPerKey: Int { 2 }
+    package static var carrierCopiesPerKey: Int { 4 }
+    /// Versions remembered under one key whose stay is over: of as many publishers as may live there, twice.
+    package static var spentCopiesPerKey: Int { 12 }
 
     // MARK: Work in hand
 

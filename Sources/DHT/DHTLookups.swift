@@ -48,6 +48,8 @@ extension DHT {
         parameters.region = region
         parameters.parallelism =
             purpose.isForOwner ? configuration.hurriedParallelism : configuration.parallelism
+        parameters.wideParallelism =
+            purpose.isForOwner ? configuration.wideParallelism : configuration.hurriedParallelism
         parameters.paths = configuration.disjointPaths
         parameters.waitsForLatePeers = purpose.isForOwner
         if let typical = table.typicalRoundTrip() { parameters.typicalRoundTrip = typical }
@@ -108,7 +110,7 @@ extension DHT {
             lookups[index].isDirty = false
             askNext(index, now, &out)
             guard lookups[index].search.isFinished, lookups[index].pages.outstanding == 0 else { continue }
-            end(lookups.remove(at: index), now, &events)
+            end(lookups.remove(at: index), now, &out, &events)
             hasEnded = true
         }
         return hasEnded
@@ -143,12 +145,16 @@ extension DHT {
         }
     }
 
-    private mutating func end(_ lookup: ActiveLookup, _ now: Now, _ events: inout EventBuffer<DHTEvent>) {
+    private mutating func end(
+        _ lookup: ActiveLookup, _ now: Now, _ out: inout MessageOutbox, _ events: inout EventBuffer<DHTEvent>
+    ) {
         traffic.add(.lookupsFinished)
         switch lookup.purpose {
         case .resolve(let stream):
             if let location = lookup.gathered.location(of: stream, own: identity.id) {
                 events.append(.found(lookup.id, location))
+                let key = lookup.search.target
+                spreadCopies(of: lookup.gathered, key: key, to: lookup.emptyHanded, at: now, into: &out)
             } else {
                 noteSize(lookup)
                 events.append(.notFound(lookup.id))
@@ -193,7 +199,7 @@ extension DHT {
         lookups[index].search.onSuccess(peer.id, closer: hints)
         markDirty(index)
         if let query = lookups[index].query {
-            take(records, key: query.key, into: index, now)
+            take(records, from: peer.id, key: query.key, into: index, now)
         }
         switch lookups[index].purpose {
         case .resolve:
@@ -224,7 +230,7 @@ extension DHT {
         guard let index = index(of: id), let query = lookups[index].query else { return }
         lookups[index].pages.pageEnded()
         markDirty(index)
-        take(records, key: query.key, into: index, now)
+        take(records, from: peer.id, key: query.key, into: index, now)
         readOn(index, at: peer, records: records, total: total, now, &out)
     }
 
@@ -251,28 +257,22 @@ extension DHT {
     }
 
     /// Believes of an answer's records what proves itself: right key, signed lately, by its publisher.
-    private mutating func take(_ records: [HeldRecord], key: Bytes32, into index: Int, _ now: Now) {
-        for held in records where !lookups[index].gathered.isKnown(held.record) {
-            if let reason = doubt(held.record, under: key, now) {
+    private mutating func take(
+        _ records: [HeldRecord], from holder: NodeID, key: Bytes32, into index: Int, _ now: Now
+    ) {
+        for held in records {
+            if lookups[index].gathered.isKnown(held.record) {
+                lookups[index].gathered.note(held, from: holder)
+            } else if let reason = doubt(held.record, under: key, now) {
                 refusals.add(reason)
             } else {
-                lookups[index].gathered.add(held.record)
+                lookups[index].gathered.add(held, from: holder)
             }
         }
     }
 
-    func doubt(_ record: Record, under key: Bytes32, _ now: Now) -> DHTRefusal? {
-        guard record.key == key else { return .wrongKey }
-        // A holder's copy may be as old as its life; a tombstone is remembered for longer and needs no haste.
-        let age = record.isTombstone ? DHTConfiguration.memoryOfTheDead : DHTConfiguration.longestLifetime
-        let tolerance = DHTConfiguration.clockTolerance + age
-        guard record.isSigned(near: now.wallMilliseconds, tolerance: tolerance) else { return .clockSkew }
-        guard record.isAuthentic(identity.suite) else { return .badSignature }
-        return nil
-    }
-
     /// Records of this node's own store were verified when they came.
     private func gather(_ records: [HeldRecord], into gathered: inout GatheredRecords) {
-        for held in records where !gathered.isKnown(held.record) { gathered.add(held.record) }
+        for held in records where !gathered.isKnown(held.record) { gathered.add(held, from: identity.id) }
     }
 }

@@ -5,31 +5,48 @@ import SwarmCrypto
 extension DHT {
     // MARK: Starting and ending
 
-    mutating func startPublishing(_ stream: StreamName, epoch: UInt64, at now: Now) -> Bool {
+    mutating func startPublishing(
+        _ stream: StreamName, epoch: UInt64, delegation: Delegation?, at now: Now
+    ) -> Bool {
+        if let reason = claimFault(stream, delegation, now) {
+            refusals.add(reason)
+            return false
+        }
+        let isBound = BoundName.fingerprint(of: stream.text) != nil
+        let delegation = isBound ? delegation : nil
         let own = publications.indices.filter {
             publications[$0].stream == stream && publications[$0].kind != .streamCarrier
         }
         guard own.isEmpty else {
-            for index in own { renew(index, epoch: epoch, at: now.monotonic) }
+            for index in own { renew(index, epoch: epoch, delegation: delegation) }
             return true
         }
         guard streamCount < DHTLimits.publishedStreams else { return false }
-        add(stream, .streamOrigin, depth: 0, prefix: stream.text, epoch: epoch)
+        add(stream, .streamOrigin, depth: 0, prefix: stream.text, epoch: epoch, delegation)
         for depth in 0..<StreamPrefix.segmentCount(of: stream.text) {
             let prefix = StreamPrefix.of(stream.text, depth: depth)
-            add(stream, .prefixEntry, depth: UInt8(clamping: depth), prefix: String(prefix), epoch: epoch)
+            add(stream, .prefixEntry, depth: UInt8(clamping: depth), prefix: String(prefix), epoch: epoch, delegation)
         }
         return true
     }
 
     mutating func startCarrying(_ stream: StreamName, at now: Now) -> Bool {
         if let index = publications.firstIndex(where: { $0.stream == stream && $0.kind == .streamCarrier }) {
-            renew(index, epoch: 0, at: now.monotonic)
+            renew(index, epoch: 0, delegation: nil)
             return true
         }
         guard streamCount < DHTLimits.publishedStreams else { return false }
-        add(stream, .streamCarrier, depth: 0, prefix: stream.text, epoch: 0)
+        add(stream, .streamCarrier, depth: 0, prefix: stream.text, epoch: 0, nil)
         return true
+    }
+
+    /// Why this node may not publish under the name: what every holder would say.
+    private func claimFault(_ stream: StreamName, _ delegation: Delegation?, _ now: Now) -> DHTRefusal? {
+        guard !BoundName.isImitation(stream.text) else { return .badName }
+        guard BoundName.fingerprint(of: stream.text) != nil else { return nil }
+        guard let delegation else { return .noDelegation }
+        return delegation.fault(
+            publishing: stream.text, at: identity.id, wallMilliseconds: now.wallMilliseconds, suite: identity.suite)
     }
 
     /// Starts the last round, of tombstones; what was never stored anywhere is dropped at once.
@@ -51,18 +68,20 @@ extension DHT {
     private var streamCount: Int { publications.count { $0.kind != .prefixEntry } }
 
     private mutating func add(
-        _ stream: StreamName, _ kind: RecordKind, depth: UInt8, prefix: String, epoch: UInt64
+        _ stream: StreamName, _ kind: RecordKind, depth: UInt8, prefix: String, epoch: UInt64,
+        _ delegation: Delegation?
     ) {
         let publication = Publication(
-            number: nextNumber(), stream: stream, kind: kind, depth: depth, key: RecordPlace.path(prefix), epoch: epoch)
+            number: nextNumber(), stream: stream, kind: kind, depth: depth, key: RecordPlace.path(prefix), epoch: epoch,
+            delegation: delegation)
         publications.append(publication)
     }
 
     /// Published again, perhaps while the tombstones of the last time are on their way.
-    private mutating func renew(_ index: Int, epoch: UInt64, at now: MonotonicInstant) {
-        if publications[index].isWithdrawn { publications[index].heldSince = nil }
+    private mutating func renew(_ index: Int, epoch: UInt64, delegation: Delegation?) {
         publications[index].isWithdrawn = false
         publications[index].epoch = epoch
+        publications[index].delegation = delegation
         publications[index].isAnnounced = false
         requests.removeAll(for: [.store(publication: publications[index].number)])
         publications[index].phase = .queued
@@ -78,7 +97,11 @@ extension DHT {
 
     /// A new neighbour of the key shall hold the record too, soon, but neighbours that come together in one round.
     mutating func hastenPublications(near id: NodeID, at now: MonotonicInstant) {
-        located.removeAll()
+        addressBook.noteNewcomer(at: now)
+        located.removeAll { known in
+            guard known.nearest.count >= configuration.bucketSize, let farthest = known.nearest.last else { return true }
+            return id.distance(to: known.key) < farthest.id.distance(to: known.key)
+        }
         for index in publications.indices {
             let publication = publications[index]
             let distance = id.distance(to: publication.key)
@@ -108,7 +131,7 @@ extension DHT {
         let queued = publications.filter { $0.phase == .queued }.map(\.number)
         for number in queued {
             guard publications.count(where: { $0.phase == .storing }) < DHTLimits.concurrentStores else { break }
-            guard let index = publications.firstIndex(where: { $0.number == number }) else { continue }
+            guard let index = publicationIndex(number) else { continue }
             let key = publications[index].key
             if publications[index].isWithdrawn {
                 startRound(number, at: publications[index].holders, now, &out, &events)
@@ -129,7 +152,7 @@ extension DHT {
         _ number: UInt64, at nearest: [Contact], _ now: Now, _ out: inout MessageOutbox,
         _ events: inout EventBuffer<DHTEvent>
     ) {
-        guard let index = publications.firstIndex(where: { $0.number == number }) else { return }
+        guard let index = publicationIndex(number) else { return }
         let record = sign(index, now)
         publications[index].round = Publication.Round()
         publications[index].phase = .storing
@@ -145,7 +168,19 @@ extension DHT {
                 publications[index].wasStored = true
             }
         }
+        publications[index].round.asked = publications[index].round.outstanding
         if publications[index].round.outstanding == 0 { endRound(index, now, &events) }
+    }
+
+    /// Where a publication stands in the list, which is in the order of numbers.
+    private func publicationIndex(_ number: UInt64) -> Int? {
+        var low = 0
+        var high = publications.count
+        while low < high {
+            let middle = (low + high) / 2
+            if publications[middle].number < number { low = middle + 1 } else { high = middle }
+        }
+        return low < publications.count && publications[low].number == number ? low : nil
     }
 
     /// The record of the next round. Its sequence is the wall clock, so that it still grows after a restart.
@@ -162,6 +197,7 @@ extension DHT {
         statement.epoch = publication.epoch
         statement.name = publication.stream.text
         statement.depth = publication.depth
+        statement.delegation = publication.delegation
         return Record(statement, by: identity)
     }
 
@@ -171,9 +207,11 @@ extension DHT {
         let farthest = nearest.count < configuration.bucketSize ? nil : nearest.last?.id.distance(to: key)
         let isNear = farthest.map { identity.id.distance(to: key) < $0 } ?? true
         switch store.put(record, key: key, at: now) {
-        case .stored, .alreadyHeld:
+        case .stored(let age), .alreadyHeld(let age):
             publications[index].wasStored = true
-            if isNear { publications[index].round.stored += 1 }
+            guard isNear else { return }
+            publications[index].round.stored += 1
+            publications[index].round.ages.append(age)
         case .nameTaken(let incumbent):
             publications[index].round.rivals.append(incumbent)
         case .refused(let reason):
@@ -184,19 +222,34 @@ extension DHT {
     mutating func putAnswered(
         _ number: UInt64, _ answer: PutAnswer, at now: Now, events: inout EventBuffer<DHTEvent>
     ) {
-        guard let index = publications.firstIndex(where: { $0.number == number }),
-            publications[index].phase == .storing
-        else { return }
+        guard let index = publicationIndex(number), publications[index].phase == .storing else { return }
         publications[index].round.outstanding -= 1
         switch answer.result {
         case .stored:
             publications[index].round.stored += 1
+            publications[index].round.ages.append(answer.age)
         case .nameTaken:
             if let record = answer.incumbent { noteRival(Incumbent(record: record, age: answer.age), index, now) }
-        case .unconfirmed, .superseded, .full, .notResponsible, .refused:
+        case .notResponsible, .refused:
+            // One of the holders is gone, or is none any more: the next round looks for them anew.
+            let key = publications[index].key
+            located.removeAll { $0.key == key }
+        case .unconfirmed, .superseded, .full:
             break
         }
-        if publications[index].round.outstanding == 0 { endRound(index, now, &events) }
+        if publications[index].round.outstanding == 0 {
+            endRound(index, now, &events)
+        } else if publications[index].round.isWellStored {
+            announce(index, &events)
+        }
+    }
+
+    /// Tells the owner once that the stream can be found. The slowest holders are not waited for.
+    private mutating func announce(_ index: Int, _ events: inout EventBuffer<DHTEvent>) {
+        let publication = publications[index]
+        guard publication.kind == .streamOrigin, !publication.isAnnounced, !publication.isWithdrawn else { return }
+        publications[index].isAnnounced = true
+        events.append(.published(publication.stream, holders: publication.round.stored))
     }
 
     /// A liar cannot talk a publisher out of its name: the rival's own signed record must prove it.
@@ -215,20 +268,14 @@ extension DHT {
             return
         }
         let stream = publications[index].stream
-        if publications[index].verdict(own: identity.id, at: now.monotonic) == .lose {
+        let verdict = publications[index].judge(own: identity.id)
+        guard verdict != .lose else {
             withdraw(stream, kinds: [.streamOrigin, .prefixEntry], at: now)
             return events.append(.nameTaken(stream))
         }
-        let round = publications[index].round
         publications[index].lastRound = now.monotonic
-        if round.stored > 0, publications[index].heldSince == nil { publications[index].heldSince = now.monotonic }
-        if publications[index].kind == .streamOrigin, !publications[index].isAnnounced, round.stored > 0 {
-            publications[index].isAnnounced = true
-            events.append(.published(stream, holders: round.stored))
-        }
-        // A round that stored nothing, or met a rival that will give way, is repeated sooner.
-        let isWhole = round.stored > 0 && round.rivals.isEmpty
-        let pause = isWhole ? configuration.republishInterval : .seconds(2)
+        if publications[index].round.stored > 0 { announce(index, &events) }
+        let pause = publications[index].pause(after: verdict, regular: configuration.republishInterval)
         publications[index].phase = .waiting(until: now.monotonic + generator.jittered(pause, by: 0.1))
     }
 }

@@ -67,7 +67,7 @@ extension DHT {
         case .page(let id): pageFailed(id)
         case .store(let number): putAnswered(number, PutAnswer(.refused), at: now, events: &events)
         case .ping(let id): events.append(.pinged(id, roundTrip: nil))
-        case .probe, .fill, .offer: break
+        case .probe, .fill, .offer, .addresses: break
         }
     }
 
@@ -101,8 +101,11 @@ extension DHT {
             // Not answered for good: it is repeated when its time comes, and ends when all repetitions are used up.
             guard result != .unconfirmed else { return requests.putBack(request) }
             putAnswered(number, PutAnswer(result, age: age, incumbent: incumbent), at: now, events: &events)
-        case (.offer, .putResult):
-            break
+        case (.offer, .putResult(_, let result, _, _)):
+            if result == .unconfirmed { requests.putBack(request) }
+        case (.addresses(let sequence), .putResult(_, let result, _, _)):
+            guard result != .unconfirmed else { return requests.putBack(request) }
+            if result == .stored { addressBook.noteHolder(peer.id, of: sequence) }
         default:
             refusals.add(.malformed)
             fail(request, at: now, events: &events)
@@ -129,7 +132,9 @@ extension DHT {
     ) {
         switch table.observe(contact, coordinate: coordinate, roundTrip: roundTrip, at: now.monotonic) {
         case .added:
-            if !publications.isEmpty { hastenPublications(near: contact.id, at: now.monotonic) }
+            if table.isSibling(contact.id) || !publications.isEmpty {
+                hastenPublications(near: contact.id, at: now.monotonic)
+            }
             upkeep.hasten(to: now.monotonic + Upkeep.shortestPause)
         case .waiting(let oldest):
             guard let peer = table.peer(of: oldest),

@@ -1,7 +1,9 @@
 import SwarmCore
+import SwarmCrypto
 
-/// One record this node keeps alive at the nodes nearest to its key, round by round: locate the holders, sign, store,
-/// wait, again; at the end one round of tombstones.
+/// One record this node keeps alive in the swarm: stored at the nodes nearest to its key, signed anew at each round. A
+/// stream is published as several of them: its origin, and an entry under each of its prefixes. It ends in a last round
+/// of tombstones.
 struct Publication: Sendable {
     enum Phase: Hashable, Sendable {
         case waiting(until: MonotonicInstant)
@@ -12,10 +14,17 @@ struct Publication: Sendable {
 
     /// The current round of PUTs.
     struct Round: Sendable {
+        /// Requests it began with, and those not yet answered.
+        var asked = 0
         var outstanding = 0
         var stored = 0
-        /// Valid proofs that another publisher holds the name: the longest lease seen and who has it.
+        /// What the holders say of the age of this node's lease.
+        var ages: [Interval] = []
+        /// Valid proofs that another publisher holds the name, one a holder.
         var rivals: [Incumbent] = []
+
+        /// Enough to tell the owner that the stream can be found: three quarters have answered, and nobody objects.
+        var isWellStored: Bool { stored > 0 && rivals.isEmpty && outstanding * 4 <= asked }
     }
 
     let number: UInt64
@@ -24,9 +33,13 @@ struct Publication: Sendable {
     let depth: UInt8
     let key: Bytes32
     var epoch: UInt64
+    /// Of a bound name.
+    var delegation: Delegation?
     var sequence: UInt64 = 0
     var phase: Phase
     var round = Round()
+    /// Rounds in a row in which a rival of about the same strength was met.
+    private(set) var contestedRounds = 0
     /// The nodes of the last round, nearest first, without this one.
     var holders: [Contact] = []
     /// Whether any record of it has left this node.
@@ -34,13 +47,12 @@ struct Publication: Sendable {
     var isWithdrawn = false
     /// Whether `.published` was emitted for the present epoch.
     var isAnnounced = false
-    /// When the first round was stored: the age of this node's lease.
-    var heldSince: MonotonicInstant?
     /// The end of the last round, to keep news of the neighbourhood from starting the next too soon.
     var lastRound = MonotonicInstant.zero
 
     init(
-        number: UInt64, stream: StreamName, kind: RecordKind, depth: UInt8 = 0, key: Bytes32, epoch: UInt64
+        number: UInt64, stream: StreamName, kind: RecordKind, depth: UInt8 = 0, key: Bytes32, epoch: UInt64,
+        delegation: Delegation? = nil
     ) {
         self.number = number
         self.stream = stream
@@ -48,11 +60,14 @@ struct Publication: Sendable {
         self.depth = depth
         self.key = key
         self.epoch = epoch
+        self.delegation = delegation
         phase = .queued
     }
 
     /// Nearer nodes than the last round's are worth a new round no sooner than this.
     static var shortestPause: Interval { .seconds(1) }
+    /// After a round that stored nothing, or met a rival that is expected to give way.
+    static var contestedPause: Interval { .seconds(2) }
 
     /// Brings the next round forward to `instant`, if it is waiting for a later one.
     mutating func hasten(to instant: MonotonicInstant) {
@@ -65,29 +80,61 @@ struct Publication: Sendable {
         if case .waiting(let until) = phase { until } else { nil }
     }
 
-    /// How the round stands for a name that others also claim.
-    enum Verdict: Hashable, Sendable { case keep, lose }
+    // MARK: Judging a round
 
-    /// The older lease wins, as the holders have observed it; leases that began within two seconds are a tie, which the
-    /// id nearer to the key wins. Who is stored nowhere has lost in any case.
-    func verdict(own: NodeID, at now: MonotonicInstant) -> Verdict {
-        guard let oldest = round.rivals.map(\.age).max() else { return .keep }
-        guard round.stored > 0 else { return .lose }
-        let ownAge = heldSince.map { now - $0 } ?? .zero
-        let slack = Interval.seconds(2)
-        if oldest > ownAge + slack { return .lose }
-        if oldest + slack < ownAge { return .keep }
-        let rivals = round.rivals.map { $0.record.publisher.id.distance(to: key) }
-        guard let nearest = rivals.min() else { return .keep }
-        return own.distance(to: key) < nearest ? .keep : .lose
+    enum Verdict: Hashable, Sendable {
+        /// Nobody else claims the name, or too few say so to be believed.
+        case keep
+        /// A rival of some strength was met and is expected to give way.
+        case contested
+        case lose
+    }
+
+    /// How a finished round stands for a name that others also claim.
+    ///
+    /// A bound name is its owner's: a rival with a newer delegation wins, an older one is no rival. A plain name goes to
+    /// the older lease (`NameClaim`), once both sides have holders worth the name: who is stored nowhere, or at less than
+    /// a quarter of those that answered, has lost; a rival that less than a quarter speak for is not believed, so that a
+    /// few liars cannot talk a publisher out of its name.
+    mutating func judge(own: NodeID) -> Verdict {
+        guard !round.rivals.isEmpty else {
+            contestedRounds = 0
+            return .keep
+        }
+        if let delegation { return judgeBound(delegation) }
+        let (stored, against) = (round.stored, round.rivals.count)
+        guard stored > 0 else { return .lose }
+        if against * 4 < stored + against { return .keep }
+        if stored * 4 < stored + against { return .lose }
+        contestedRounds += 1
+        let ownAge = NameClaim.observedAge(round.ages)
+        for rival in Set(round.rivals.map(\.record.publisher.id)).sorted() {
+            let age = NameClaim.observedAge(round.rivals.filter { $0.record.publisher.id == rival }.map(\.age))
+            let givesWay = NameClaim.givesWay(
+                own: (own, ownAge), to: (rival, age), key: key, round: contestedRounds)
+            if givesWay { return .lose }
+        }
+        return contestedRounds >= NameClaim.roundsToCount && stored < against ? .lose : .contested
+    }
+
+    private func judgeBound(_ delegation: Delegation) -> Verdict {
+        let isBeaten = round.rivals.contains { $0.record.delegation?.outranks(delegation, at: key) ?? false }
+        return isBeaten ? .lose : round.stored > 0 ? .keep : .contested
+    }
+
+    /// How long until the next round.
+    func pause(after verdict: Verdict, regular: Interval) -> Interval {
+        verdict == .contested || round.stored == 0 ? Self.contestedPause : regular
     }
 }
 
 /// Where a lookup found the nodes nearest to a key.
 struct LocatedKey: Sendable {
-    /// Long enough for a queue of publications under one key, short beside the churn of neighbours.
-    static var freshness: Interval { .seconds(5) }
-    static var limit: Int { 64 }
+    /// Four rounds: the PUTs themselves tell who is gone, and then holders are looked for anew at once; newcomers near the
+    /// key are found at the latest after this.
+    static var freshness: Interval { .seconds(60) }
+    /// As many keys as 64 streams of two segments have, three each, and some.
+    static var limit: Int { 256 }
 
     let key: Bytes32
     let nearest: [Contact]

@@ -12,6 +12,15 @@ package enum RecordKind: UInt8, CaseIterable, Sendable {
     /// The addresses of the publisher itself.
     case nodeAddresses = 4
 
+    /// The longest a holder grants, whatever the record says. Streams come and go, and their records with them; a node's
+    /// addresses last, so that keeping them known costs next to nothing.
+    package var longestLifetime: Interval {
+        self == .nodeAddresses ? DHTConfiguration.longestAddressLifetime : DHTConfiguration.longestLifetime
+    }
+
+    /// Whether it claims a name for its publisher: such a record of a bound name needs a delegation.
+    var claimsName: Bool { self == .streamOrigin || self == .prefixEntry }
+
     package var mask: RecordKindMask { RecordKindMask(rawValue: 1 << rawValue) }
 }
 
@@ -20,22 +29,24 @@ package struct RecordKindMask: OptionSet, Hashable, Sendable {
     package let rawValue: UInt8
     package init(rawValue: UInt8) { self.rawValue = rawValue }
 
+    /// Only the kinds that say where a stream is are cached by readers.
+    static let cacheable: RecordKindMask = .location
     package static let location: RecordKindMask = [RecordKind.streamOrigin.mask, RecordKind.streamCarrier.mask]
     package static let listing: RecordKindMask = [RecordKind.streamOrigin.mask, RecordKind.prefixEntry.mask]
 }
 
 /// Where records lie in the key space. A name and the prefix of the same text share one place, so that one lookup
-/// finds origin, carriers and whatever lies below.
+/// finds origin, carriers and whatever lies below. A node's addresses lie at its own id, among neighbours it knows
+/// anyway: publishing them needs no search.
 package enum RecordPlace {
     private static let pathSpace: UInt8 = 1
-    private static let nodeSpace: UInt8 = 2
 
     /// The place of a stream's name, or of a prefix (the empty one included).
     package static func path(_ text: some StringProtocol) -> Bytes32 {
         RecordKeys.key(kind: pathSpace, text: String(text))
     }
 
-    package static func node(_ id: NodeID) -> Bytes32 { RecordKeys.key(kind: nodeSpace, bytes: id.bytes) }
+    package static func node(_ id: NodeID) -> Bytes32 { id.bytes }
 }
 
 /// A statement signed by the node that makes it: canonical, sequenced, short-lived (PROTOCOL.md, "Records").
@@ -59,6 +70,11 @@ package struct Record: Hashable, Sendable {
     package let depth: UInt8
     package let body: [UInt8]
     package let signature: Signature
+    /// Empty or one: most records have none, and its hundred bytes would travel in every copy of the value.
+    private let delegations: [Delegation]
+
+    /// What lets the publisher use a bound name.
+    package var delegation: Delegation? { delegations.first }
 
     /// Where the record belongs, computed from what it says.
     package var key: Bytes32 {
@@ -81,22 +97,38 @@ package struct Record: Hashable, Sendable {
         name = statement.name
         depth = statement.depth
         self.body = body
+        delegations = statement.delegation.map { [$0] } ?? []
         signature = identity.sign(domain: Self.domain, body.span)
     }
 
     /// Reads a body; the signature is not yet verified. Fails with the reason.
     package init(body: Span<UInt8>, signature: Signature, suite: CryptoSuite) throws(DHTRefusal) {
+        try self.init(body: body, signature: signature) { key, addresses in suite.contact(key, addresses) }
+    }
+
+    /// Reads a record that was read before, so that its publisher's id need not be computed again.
+    init(body: Span<UInt8>, signature: Signature, publisher: NodeID) throws(DHTRefusal) {
+        try self.init(body: body, signature: signature) { key, addresses in
+            Contact(id: publisher, key: key, addresses: addresses)
+        }
+    }
+
+    private init(
+        body: Span<UInt8>, signature: Signature, contact: (PublicKey, AddressList) -> Contact
+    ) throws(DHTRefusal) {
         var reader = ByteReader(body)
         guard let kindByte = reader.readUInt8(), let flags = reader.readUInt8() else { throw .malformed }
         guard let kind = RecordKind(rawValue: kindByte) else { throw .unknownKind }
-        guard let publisher = reader.readContact(suite), let sequence = reader.readUInt64(),
-            let lifetimeMilliseconds = reader.readUInt32(), let epoch = reader.readVarint(),
+        guard let publisherKey = reader.readBytes32(), let addresses = reader.readAddressList(),
+            let sequence = reader.readUInt64(), let lifetimeMilliseconds = reader.readUInt32(),
+            let epoch = reader.readVarint(),
             let name = reader.readString(limit: 255), let depth = reader.readUInt8()
         else { throw .malformed }
         guard Self.isWellNamed(kind, name: name, depth: depth) else { throw .badName }
+        delegations = try Self.readDelegation(&reader)
         self.kind = kind
         isTombstone = flags & 1 != 0
-        self.publisher = publisher
+        publisher = contact(PublicKey(publisherKey), addresses)
         self.sequence = sequence
         lifetime = .milliseconds(Int64(lifetimeMilliseconds))
         self.epoch = epoch
@@ -122,8 +154,28 @@ package struct Record: Hashable, Sendable {
         kind == other.kind && publisher.id == other.publisher.id && name == other.name && depth == other.depth
     }
 
+    /// Why the publisher may not use the name: what a holder and a reader of a bound name's record check. A tombstone
+    /// outlives the delegation's time, since taking back must always be possible.
+    package func delegationFault(wallMilliseconds: UInt64, suite: CryptoSuite) -> DHTRefusal? {
+        guard kind.claimsName, BoundName.fingerprint(of: name) != nil else { return nil }
+        guard let delegation else { return .noDelegation }
+        let fault = delegation.fault(
+            publishing: name, at: publisher.id, wallMilliseconds: wallMilliseconds, suite: suite)
+        return fault == .delegationExpired && isTombstone && delegation.isAuthentic(suite) ? nil : fault
+    }
+
+    /// The field after the last of version 0.1's first edition: absent, empty or one delegation.
+    private static func readDelegation(_ reader: inout ByteReader) throws(DHTRefusal) -> [Delegation] {
+        guard reader.remaining > 0 else { return [] }
+        guard let bytes = reader.readLengthPrefixed(limit: DHTLimits.delegationBytes) else { throw .malformed }
+        guard !bytes.isEmpty else { return [] }
+        guard let delegation = Delegation(bytes) else { throw .badDelegation }
+        return [delegation]
+    }
+
     private static func isWellNamed(_ kind: RecordKind, name: String, depth: UInt8) -> Bool {
-        switch kind {
+        guard !BoundName.isImitation(name) else { return false }
+        return switch kind {
         case .nodeAddresses: name.isEmpty && depth == 0
         case .streamOrigin, .streamCarrier: depth == 0 && StreamName(name) != nil
         case .prefixEntry: StreamName(name) != nil && Int(depth) < StreamPrefix.segmentCount(of: name)
@@ -141,6 +193,8 @@ package struct RecordStatement: Sendable {
     package var epoch: UInt64 = 0
     package var name = ""
     package var depth: UInt8 = 0
+    /// Of a bound name.
+    package var delegation: Delegation?
 
     package init(kind: RecordKind, publisher: Contact, sequence: UInt64, lifetime: Interval) {
         self.kind = kind
@@ -161,6 +215,7 @@ package struct RecordStatement: Sendable {
         writer.appendVarint(min(epoch, VarInt.max))
         writer.appendString(name)
         writer.append(depth)
+        if let delegation { writer.appendLengthPrefixed(delegation.bytes.span) }
         let count = writer.count
         precondition(!writer.overflowed, "a record's fields fit \(DHTLimits.recordBodyBytes) bytes")
         return Array(storage[..<count])
@@ -192,8 +247,8 @@ package enum StreamPrefix {
 // MARK: On the wire: length of the body, body, signature
 
 extension ByteReader {
-    /// A record whose bytes are well formed; nothing is verified yet. A record of an unknown kind, or one whose name
-    /// breaks the rules, is stepped over and reported by its reason.
+    /// A record whose bytes are well formed; nothing is verified yet. A record of an unknown kind, one whose name breaks the
+    /// rules or whose delegation cannot be read is stepped over and reported by its reason.
     package mutating func readRecord(_ suite: CryptoSuite) -> Result<Record, DHTRefusal> {
         guard let count = readVarint(limit: UInt64(DHTLimits.recordBodyBytes)), let body = read(Int(count)),
             let signature = readSignature()

@@ -53,6 +53,8 @@ struct PendingRequest: Sendable {
         case ping(LookupID)
         /// A copy for a cache; nothing depends on the answer.
         case offer
+        /// This node's own addresses, for a neighbour to keep.
+        case addresses(sequence: UInt64)
     }
 
     let id: RequestID

@@ -19,6 +19,8 @@ package enum RoutingLimits {
     package static var unknownDescriptionBytes: Int { 64 }
     /// A description at its largest: contact 109, fixed 56, ports 130, texts 289, unknown 64.
     package static var descriptionBytes: Int { 720 }
+    /// An entry of a news list: a description with its tag and, in a sample, another tag and an age.
+    package static var entryBytes: Int { 724 }
     /// News riding on one probe: keeps a probe below 600 bytes, so that it never delays media on a thin path.
     package static var piggybackBytes: Int { 500 }
     /// Entries of one message: 1152 bytes of the shortest entries (44 bytes each).
@@ -28,8 +30,30 @@ package enum RoutingLimits {
     package static var seeds: Int { 64 }
     /// Probes we run for others at a time; three helpers of five monitors ask at most 15 at once in the worst second.
     package static var relayedProbes: Int { 64 }
-    /// Pages sent for one sync request: 4 × 1152 bytes, so a request of 250 bytes is answered by at most 4.6 kB.
+    /// Pages sent for one PULL or to a stranger: 4 × 1152 bytes, so a request of 250 bytes is answered by at most 4.6 kB.
     package static var pagesPerSync: Int { 4 }
+    /// Digests in one PULL: 1152 bytes less 70 fixed and a description of 180, four bytes each. A longer description
+    /// leaves room for fewer.
+    package static var digestsPerPull: Int { 224 }
+    /// The longest undivided member list (DESIGN §7: full lists up to about 2,000 nodes).
+    package static var fullMembers: Int { 2048 }
+    /// Members of a cell: 512 × 32 bytes are 16 KiB; halved, 256 are left, twice the minimum.
+    package static var cellMaximum: Int { 512 }
+    /// With fewer, the share of a cell's members that a burst of failures takes is no longer near the swarm's.
+    package static var cellMinimum: Int { 128 }
+    /// Members of other cells known at a time.
+    package static var foreignMembers: Int { 64 }
+    /// What one node tells a member of another cell: of its own cell, nearest to the other, and of the rest; 22 entries
+    /// of 120 bytes fit three pages.
+    package static var sampledOwnCell: Int { 8 }
+    package static var sampledNearest: Int { 8 }
+    package static var sampledForeign: Int { 6 }
+    /// Contacts handed in by the owner and not asked yet; as many as syncs at a time.
+    package static var hints: Int { 4 }
+    /// Failed and strayed members asked again long after, so that the halves of an old partition find each other.
+    package static var lostMembers: Int { 16 }
+    /// PINGs sent for one page to members held failed that the page calls alive.
+    package static var revivalsPerPage: Int { 8 }
     /// Versions are wall milliseconds at start, raised by one: anything above is a poisoned version nobody could refute.
     package static var version: UInt64 { 1 << 56 }
 

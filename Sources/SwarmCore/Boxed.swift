@@ -26,3 +26,58 @@
 }
 
 extension Boxed: @unchecked Sendable where Value: Sendable & ~Copyable {}  // One owner; the pointer never escapes.
+
+/// A value that most of its owners do not have: a pointer where there is none, a block of the heap where there is one.
+///
+/// What `Boxed?` would be, if one could look into a noncopyable optional without taking it apart.
+@usableFromInline
+@safe package struct OptionalBox<Value: ~Copyable>: ~Copyable {
+    @usableFromInline var pointer: UnsafeMutablePointer<Value>?
+
+    /// Empty.
+    @inlinable
+    package init() { unsafe pointer = nil }
+
+    @inlinable
+    deinit {
+        guard let pointer = unsafe pointer else { return }
+        unsafe pointer.deinitialize(count: 1)
+        unsafe pointer.deallocate()
+    }
+
+    @inlinable
+    package var isPresent: Bool { unsafe pointer != nil }
+
+    /// Puts `value` where none was or in the place of the one before.
+    @inlinable
+    package mutating func set(_ value: consuming Value) {
+        clear()
+        let block = UnsafeMutablePointer<Value>.allocate(capacity: 1)
+        unsafe block.initialize(to: value)
+        unsafe pointer = block
+    }
+
+    /// Ends the value, if there is one, and frees its block.
+    @inlinable
+    package mutating func clear() {
+        guard let block = unsafe pointer else { return }
+        unsafe pointer = nil
+        unsafe block.deinitialize(count: 1)
+        unsafe block.deallocate()
+    }
+
+    /// The value that is present; an absent one traps.
+    @inlinable
+    package var value: Value {
+        unsafeAddress {
+            guard let pointer = unsafe pointer else { preconditionFailure("an empty box was read") }
+            return unsafe UnsafePointer(pointer)
+        }
+        unsafeMutableAddress {
+            guard let pointer = unsafe pointer else { preconditionFailure("an empty box was changed") }
+            return unsafe pointer
+        }
+    }
+}
+
+extension OptionalBox: @unchecked Sendable where Value: Sendable & ~Copyable {}  // One owner; the pointer never escapes.

@@ -36,8 +36,13 @@ struct APIClient {
     init(_ options: APIOptions) { self.options = options }
 
     /// The body of `GET path`, unchanged.
-    func get(_ path: String) async throws -> Data {
+    func get(_ path: String) async throws -> Data { try await send("GET", path) }
+
+    /// The body of the answer to a request without one.
+    @discardableResult
+    func send(_ method: String, _ path: String) async throws -> Data {
         var request = HTTPClientRequest(url: options.baseURL + path)
+        request.method = .init(rawValue: method)
         if let bearer = options.bearer { request.headers.add(name: "Authorization", value: "Bearer \(bearer)") }
         let response: HTTPClientResponse
         let body: ByteBuffer
@@ -47,7 +52,7 @@ struct APIClient {
             throw CommandError("no node answers at \(options.baseURL) (\(Self.reason(error)))")
         }
         let data = Data(body.readableBytesView)
-        guard response.status == .ok else {
+        guard response.status == .ok || response.status == .noContent else {
             throw CommandError("\(options.baseURL) says: \(Self.message(data) ?? "\(response.status)")")
         }
         return data

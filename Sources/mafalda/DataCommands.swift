@@ -1,4 +1,5 @@
 import ArgumentParser
+import DHT
 import Foundation
 import SwarmCore
 import SwarmCrypto
@@ -54,6 +55,51 @@ struct JoinKeyCommand: ParsableCommand {
     func run() throws { print(try directory.open().joinString().text) }
 }
 
+struct DelegateCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "delegate",
+        abstract: "Let one node publish names that are bound to your key; print the delegation.",
+        discussion: """
+            Names bound to a key begin with ~ and the key's fingerprint, and nobody else can publish them. The key is the \
+            one in the data directory (mafalda id makes one); it need not be a node's. The newest delegation counts: \
+            whoever had an older one gives the names up. Give it to mafalda token --delegation, or as ?delegation=… \
+            where a node is open.
+            """)
+
+    @Option(help: ArgumentHelp("The id of the node that may publish, 52 characters.", valueName: "node")) var to: String
+    @Option(help: ArgumentHelp("Only names that are, or lie below, this one under the fingerprint.", valueName: "name"))
+    var scope = ""
+    @Option(name: .customLong("for"), help: ArgumentHelp("How long: 15m, 1h, up to 30d.", valueName: "duration"))
+    var lifetime = "1d"
+    @OptionGroup var directory: DataDirectoryOption
+
+    func validate() throws {
+        guard NodeID(text: to) != nil else { throw ValidationError("--to: '\(to)' is not a node id") }
+        guard scope.isEmpty || StreamName(scope) != nil else {
+            throw ValidationError("--scope: '\(scope)' is not a stream name")
+        }
+        guard let seconds = DurationText.seconds(lifetime), (1...30 * 86_400).contains(seconds) else {
+            throw ValidationError("--for: expected a duration up to 30d, such as 1h, not '\(lifetime)'")
+        }
+    }
+
+    func run() throws {
+        let directory = try directory.open()
+        guard let owner = try directory.loadIdentity() else {
+            throw CommandError("no key in \(directory.path): make one with mafalda id")
+        }
+        let seconds = Int64(DurationText.seconds(lifetime) ?? 0)
+        guard let node = NodeID(text: to),
+            let delegation = Delegation(
+                to: node, scope: scope, sequence: WallClock.unixSeconds() * 1000, lifetime: .seconds(seconds), by: owner
+            )
+        else { throw CommandError("the scope is too long") }
+        let names = BoundName.segment(of: owner.key, suite: .real) + "/" + (scope.isEmpty ? "…" : scope)
+        FileHandle.standardError.write(Data("for names \(names)\n".utf8))
+        print(delegation.text)
+    }
+}
+
 struct TokenCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "token", abstract: "Make a token that lets its bearer publish or play.",
@@ -67,6 +113,9 @@ struct TokenCommand: AsyncParsableCommand {
     var lifetime = "1h"
     @Option(help: ArgumentHelp("A region the streams must not leave; may be repeated.", valueName: "region"))
     var region: [String] = []
+    @Option(
+        help: ArgumentHelp("Carry this delegation (mafalda delegate), for names bound to a key.", valueName: "mfd1:…"))
+    var delegation: String?
     @Option(help: ArgumentHelp("Sign with this Ed25519 key (PEM) instead of the swarm secret.", valueName: "file"))
     var tokenKey: String?
     @OptionGroup var directory: DataDirectoryOption
@@ -75,13 +124,16 @@ struct TokenCommand: AsyncParsableCommand {
         guard !publish.isEmpty || !play.isEmpty else { throw ValidationError("give --publish or --play, or both") }
         _ = try patterns(publish)
         _ = try patterns(play)
+        if let delegation, Delegation(text: delegation) == nil {
+            throw ValidationError("--delegation: expected mfd1:…, as mafalda delegate prints it")
+        }
         _ = try seconds()
     }
 
     func run() async throws {
         let claims = AccessClaims(
             publish: try patterns(publish), play: try patterns(play), regions: region,
-            expiresAtSeconds: WallClock.unixSeconds() + (try seconds()))
+            expiresAtSeconds: WallClock.unixSeconds() + (try seconds()), delegation: delegation)
         print(try await AccessTokens.sign(claims, with: signingKey()))
     }
 

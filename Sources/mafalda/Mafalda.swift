@@ -11,7 +11,9 @@ struct Mafalda: AsyncParsableCommand {
         version: MafaldaVersion.text,
         subcommands: [
             RunCommand.self, IDCommand.self, JoinKeyCommand.self, MembersCommand.self, StreamsCommand.self,
-            RouteCommand.self, PublishCommand.self, PlayCommand.self, TokenCommand.self, CheckConfigCommand.self,
+            RouteCommand.self, DHTCommand.self, PublishCommand.self, PlayCommand.self, TokenCommand.self,
+            DelegateCommand.self,
+            CheckConfigCommand.self,
             BenchCommand.self, VersionCommand.self,
         ], defaultSubcommand: RunCommand.self)
 

@@ -36,7 +36,7 @@ extension RecordStore.Outcome {
         store.sweep(clock(45_000).monotonic)
         #expect(store.expired == 1 && store.counts.living == 0 && store.counts.remembered == 1)
         // The dead record is remembered, so its copy is not taken for news.
-        #expect(put(first, &store, at: clock(50_000)).isAlreadyHeld)
+        #expect(put(first, &store, at: clock(50_000)) == .refused(.superseded))
         #expect(living(store, "demo", at: clock(50_000)).isEmpty)
         let second = publisher.record(.streamOrigin, "demo", sequence: wall + 50_000)
         #expect(put(second, &store, at: clock(50_000)).isStored)
@@ -134,6 +134,109 @@ extension RecordStore.Outcome {
         }
         #expect(refused == 10)
         #expect(full.counts.living == DHTLimits.prefixEntriesPerKey)
+    }
+
+    /// Many keys from one address are one source.
+    @Test func aSubnetHasItsShare() {
+        var samples = Samples(seed: 61)
+        var store = RecordStore(own: NodeID(.zero))
+        let publishers = (0..<8).map { _ in samples.identity() }
+        var refused = 0
+        for index in 0..<(DHTLimits.recordsPerSubnet + 50) {
+            let record = publishers[index % 8].record(.streamOrigin, "s/\(index)", sequence: wall)
+            let source = NetworkAddress(ipv4: 0xcb00_7100 + UInt32(index % 200), port: 7788)
+            let outcome = store.put(record, key: record.key, from: source, at: clock(0))
+            if outcome == .refused(.subnetShareFull) { refused += 1 }
+        }
+        #expect(refused == 50 && store.counts.living == DHTLimits.recordsPerSubnet)
+        // Neighbouring subnets are not kept out, and private addresses are a laboratory's.
+        for (index, host) in [0xcb00_7201, 0x7f00_0001, 0x0a00_0001, 0xc0a8_0001].enumerated() {
+            let record = samples.identity().record(.streamOrigin, "t/\(index)", sequence: wall)
+            let source = NetworkAddress(ipv4: UInt32(host), port: 7788)
+            #expect(store.put(record, key: record.key, from: source, at: clock(0)).isStored)
+        }
+        // What has died makes room again.
+        store.sweep(clock(46_000).monotonic)
+        let record = publishers[0].record(.streamOrigin, "again", sequence: wall + 46_000)
+        let source = NetworkAddress(ipv4: 0xcb00_7101, port: 7788)
+        #expect(store.put(record, key: record.key, from: source, at: clock(46_000)).isStored)
+    }
+
+    /// The figure: at most 512 bytes a stored record, tables and spare room included.
+    @Test(arguments: [(20, 1), (64, 1), (20, 64)]) func aRecordTakesAtMost512Bytes(nameBytes: Int, perPublisher: Int) {
+        var samples = Samples(seed: 62)
+        var store = RecordStore(own: NodeID(.zero))
+        let count = 6000
+        var publisher = samples.identity()
+        for index in 0..<count {
+            if index % perPublisher == 0 { publisher = samples.identity() }
+            let number = String(index)
+            let name = String(repeating: "n", count: nameBytes - number.count) + number
+            let record = publisher.record(.streamOrigin, name, sequence: wall)
+            #expect(put(record, &store, at: clock(0)).isStored)
+        }
+        let each = store.memoryBytes / count
+        print("\(nameBytes) bytes of name, \(perPublisher) records a publisher: \(each) bytes a record")
+        #expect(each <= 512)
+    }
+
+    /// Bodies may be long, so their sum is bounded too.
+    @Test func longRecordsCountByTheirBytes() throws {
+        var samples = Samples(seed: 63)
+        var store = RecordStore(own: NodeID(.zero))
+        var stored = 0
+        let long = Array(repeating: String(repeating: "n", count: 40), count: 6).joined(separator: "/")
+        var publisher = samples.identity()
+        for index in 0..<DHTLimits.records {
+            if index % 1000 == 0 { publisher = samples.identity() }
+            let record = publisher.record(.streamOrigin, "\(long)/\(index)", sequence: wall)
+            let outcome = put(record, &store, at: clock(0))
+            if outcome.isStored { stored += 1 } else { #expect(outcome == .refused(.storeFull)) }
+        }
+        #expect(stored > DHTLimits.storedBytes / 512 && stored < DHTLimits.records)
+        #expect(store.memoryBytes <= 2 * DHTLimits.storedBytes)
+    }
+
+    @Test func aNodesAddressesLastTwoHours() {
+        var samples = Samples(seed: 64)
+        var store = RecordStore(own: NodeID(.zero))
+        let node = samples.identity()
+        let record = node.record(.nodeAddresses, "", sequence: wall, lifetime: .seconds(86_400))
+        #expect(record.key == node.id.bytes && put(record, &store, at: clock(0)).isStored)
+        let query = GetQuery(key: record.key, kinds: RecordKind.nodeAddresses.mask)
+        func held(at time: Int64) -> [Record] {
+            store.records(for: query, key: query.key, turn: 0, at: clock(time).monotonic).records.map(\.record)
+        }
+        #expect(held(at: 7_199_999) == [record] && held(at: 7_200_000).isEmpty)
+        store.sweep(clock(7_200_000).monotonic)
+        // No copy of it could pass the clock check by now: nothing is remembered.
+        #expect(store.counts == RecordStore.Counts())
+    }
+
+    /// The order in which a prefix is read stays the same while entries come and go.
+    @Test func pagesOfAPrefixAreStable() {
+        var samples = Samples(seed: 65)
+        var store = RecordStore(own: NodeID(.zero))
+        let publishers = (0..<3).map { _ in samples.identity() }
+        var model: [String] = []
+        for step in 0..<3000 as Range<UInt64> {
+            let index = samples.generator.integer(below: 300)
+            let name = "p/\(index)"
+            let isTombstone = samples.generator.integer(below: 3) == 0
+            let entry = publishers[index % 3].record(
+                .prefixEntry, name, sequence: wall + step, depth: 1, isTombstone: isTombstone)
+            #expect(put(entry, &store, at: clock(Int64(step))).isStored)
+            if isTombstone { model.removeAll { $0 == name } } else if !model.contains(name) { model.append(name) }
+            guard step % 50 == 0 else { continue }
+            var read: [String] = []
+            for skip in stride(from: 0, to: model.count, by: 16) {
+                let query = GetQuery(key: RecordPlace.path("p"), kinds: .listing, skip: skip)
+                let page = store.records(for: query, key: query.key, turn: 0, at: clock(Int64(step)).monotonic)
+                #expect(page.total == model.count)
+                read += page.records.map(\.record.name)
+            }
+            #expect(read == model)
+        }
     }
 
     @Test func theTotalIsBounded() {

@@ -40,7 +40,7 @@ extension Identity {
     /// A record of this identity's own.
     func record(
         _ kind: RecordKind, _ name: String, sequence: UInt64, lifetime: Interval = .seconds(45), depth: UInt8 = 0,
-        epoch: UInt64 = 1, isTombstone: Bool = false
+        epoch: UInt64 = 1, isTombstone: Bool = false, delegation: Delegation? = nil
     ) -> Record {
         var statement = RecordStatement(
             kind: kind, publisher: contact(at: AddressList(NetworkAddress(ipv4: 0x0a00_0001, port: 7788))),
@@ -49,6 +49,7 @@ extension Identity {
         statement.depth = depth
         statement.epoch = epoch
         statement.isTombstone = isTombstone
+        statement.delegation = delegation
         return Record(statement, by: self)
     }
 }
@@ -57,4 +58,19 @@ extension Identity {
 func clock(_ milliseconds: Int64) -> Now {
     Now(monotonic: MonotonicInstant(nanoseconds: 5_000_000_000), wallMilliseconds: 1_800_000_000_000)
         + .milliseconds(milliseconds)
+}
+
+extension VirtualSwarm {
+    /// Delivers a message from a node that is no part of the swarm, over a confirmed session.
+    func deliver(
+        _ message: DHTMessage, by identity: Identity, at address: NetworkAddress = .loopback(port: 9),
+        to node: VirtualNode
+    ) {
+        let bytes = encode(message)
+        call(node) { node, now in
+            let peer = Peer(
+                contact: identity.contact(at: AddressList(address)), address: address, isConfirmed: true)
+            node.dht.receive(bytes.span, from: peer, at: now, into: &node.out, events: &node.events)
+        }
+    }
 }

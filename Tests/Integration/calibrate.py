@@ -119,37 +119,55 @@ def timed(node):
     return (time.monotonic() - begin) * 1_000
 
 
-def measure_media(swarm, chance, viewers):
-    """Viewers at nodes of their own; then the relay that feeds most of them is killed."""
-    places = chance.sample(range(len(swarm.nodes)), viewers + 1)
-    origin, watching = swarm.nodes[places[0]], [swarm.nodes[place] for place in places[1:]]
-    publisher = subprocess.Popen(
-        [binary(), "publish", "live", "--api", origin.url], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    players = []
+def measure_media(swarm, chance, viewers, rounds):
+    """Viewers at nodes of their own; then the relay that feeds most of them is killed. The worst gap of each round."""
+    figures = {"gap_ms_max": [], "undisturbed_gap_ms": []}
+    for number in range(rounds):
+        found = measure_kill(swarm, chance, viewers, f"live-{number}")
+        for name, values in found.items():
+            figures.setdefault(name, []).extend(values)
+    return figures
+
+
+def measure_kill(swarm, chance, viewers, stream):
+    alive = [node for node in swarm.nodes if node.process.poll() is None]
+    origin, *watching = chance.sample(alive, min(viewers + 1, len(alive)))
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    publisher = subprocess.Popen([binary(), "publish", stream, "--api", origin.url], **quiet)
+    players = {}
     try:
-        wait_until(lambda: "live" in watching[0].stream_names(), 20, what="the stream to be known")
+        wait_until(lambda: stream in watching[0].stream_names(), 20, what="the stream to be known")
         for node in watching:
-            command = [binary(), "play", "live", "--api", node.url, "--duration", "60", "--json"]
-            players.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True))
+            command = [binary(), "play", stream, "--api", node.url, "--json"]
+            players[node.index] = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
             time.sleep(0.4)
-        wait_until(lambda: all(node.route("live") for node in watching), 30, what="every viewer's node to carry the stream")
-        time.sleep(10)
-        routes = {node.id: node.route("live") for node in watching}
+        wait_until(lambda: all(node.route(stream) for node in watching), 30, what="every viewer's node to carry the stream")
+        time.sleep(8)
+        routes = {node.id: node.route(stream) for node in watching}
         figures = path_figures(swarm, routes)
         victim = busiest_relay(swarm, routes, origin)
-        orphans = [node for node in watching if victim and victim.id in routes[node.id] and node is not victim]
-        if victim:
-            victim.kill()
-        reports = [json.loads(player.communicate(timeout=90)[0] or "{}") for player in players]
-        gaps = [report["longest_gap_ms"] for node, report in zip(watching, reports) if node in orphans and report]
-        others = [r["longest_gap_ms"] for n, r in zip(watching, reports) if n not in orphans and n is not victim and r]
-        return figures | {"gap_ms": gaps, "undisturbed_gap_ms": others}
+        if victim is None:
+            return figures
+        victim.kill()
+        time.sleep(12)
+        gaps = {node.index: longest_gap(players[node.index]) for node in watching if node is not victim}
+        orphans = {node.index for node in watching if victim.id in (routes[node.id] or []) and node is not victim}
+        # A viewer that never got media back has no end of its gap: the play command's own clock bounds it.
+        worst = max(gaps[index] for index in orphans)
+        return figures | {
+            "gap_ms_max": [worst], "undisturbed_gap_ms": [gap for index, gap in gaps.items() if index not in orphans]
+        }
     finally:
-        for process in [publisher, *players]:
+        for process in [publisher, *players.values()]:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
                 process.wait(15)
+
+
+def longest_gap(player):
+    """Ends a player and reads what it says."""
+    player.send_signal(signal.SIGTERM)
+    return json.loads(player.communicate(timeout=20)[0])["longest_gap_ms"]
 
 
 def path_figures(swarm, routes):
@@ -179,7 +197,8 @@ def busiest_relay(swarm, routes, origin):
 def real_run(options, distances, run):
     chance = random.Random(f"{options.seed}/{run}")
     with tempfile.TemporaryDirectory(prefix="mafalda-calibrate-") as folder:
-        swarm = RelayedSwarm(folder, distances, options.nodes, first_port=options.port)
+        flags = ["--max-children", str(options.max_children)]
+        swarm = RelayedSwarm(folder, distances, options.nodes, flags=flags, first_port=options.port)
         fed = Fed()
         try:
             swarm.wait_complete()
@@ -187,7 +206,7 @@ def real_run(options, distances, run):
             figures = measure_rest(swarm, options.rest)
             figures |= measure_lookups(swarm, fed, chance, options.streams, options.rate, options.lookups)
             if options.viewers:
-                figures |= measure_media(swarm, chance, options.viewers)
+                figures |= measure_media(swarm, chance, options.viewers, options.rounds)
             return figures
         finally:
             fed.ended.set()
@@ -212,18 +231,22 @@ def simulated(options, matrix):
     figures = {}
     jobs = [("quiet", seed, quiet) for seed in range(1, options.seeds + 1)]
     jobs += [("calibrate", seed, look) for seed in range(1, options.seeds + 1)]
+    media = ["--set", "streams.stage.count=1", "--set", f"viewers.audience.count={options.viewers}", "--without", "finding"]
+    media += ["--set", f"max-children={options.max_children}"]
     if options.viewers:
-        jobs += [("calibrate", seed, []) for seed in range(1, options.seeds + 1)]
+        jobs += [("calibrate", seed, media) for seed in range(1, options.seeds + 1)]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         results = list(pool.map(lambda job: simulate(options, matrix, job[0], job[1], *job[2]), jobs))
     wanted = {
         "rest": ["datagrams_per_node_second", "bytes_per_node_second"],
         "look": ["lookup_ms_p50", "lookup_ms_p90", "lookup_success_ratio"],
-        "media": ["gap_ms_p50", "path_rtt_ms_mean", "path_rtt_ms_direct_mean", "path_hops_mean"],
+        "media": ["gap_ms_max", "path_rtt_ms_mean", "path_rtt_ms_direct_mean", "path_hops_mean"],
     }
     for (scenario, _, changes), result in zip(jobs, results):
-        kind = "rest" if scenario == "quiet" else "look" if changes else "media"
-        for name in wanted[kind]:
+        kind = "rest" if scenario == "quiet" else "look" if changes is look else "media"
+        # Where there was no relay to kill, the worst gap is no relay's.
+        usable = [name for name in wanted[kind] if name != "gap_ms_max" or result.get("crashes", 0) > 0]
+        for name in usable:
             if result.get(name) is not None:
                 figures.setdefault(name, []).append(result[name])
     return figures
@@ -247,7 +270,7 @@ def pooled(runs):
         "lookup_ms_p50": percentile(every("lookup_ms"), 0.5),
         "lookup_ms_p90": percentile(every("lookup_ms"), 0.9),
         "lookup_success_ratio": ratio(each("lookup_success_ratio")),
-        "gap_ms_p50": percentile(every("gap_ms"), 0.5),
+        "gap_ms_max": percentile(every("gap_ms_max"), 0.5),
         "path_rtt_ms_mean": ratio(every("path_rtt_ms")),
         "path_rtt_ms_direct_mean": ratio(every("path_rtt_ms_direct")),
         "path_hops_mean": ratio(every("path_hops")),
@@ -255,7 +278,7 @@ def pooled(runs):
 
 
 # What issue 3 demands: the larger of a tenth and 15 ms for times, a tenth for packets at rest.
-JUDGED = {"lookup_ms_p50": 15, "gap_ms_p50": 15, "datagrams_per_node_second": 0}
+JUDGED = {"lookup_ms_p50": 15, "gap_ms_max": 15, "datagrams_per_node_second": 0}
 
 
 def compare(real, simulation):
@@ -294,6 +317,8 @@ def main():
     parser.add_argument("--rate", type=int, default=4, help="lookups a second")
     parser.add_argument("--lookups", type=int, default=60, help="seconds of lookups")
     parser.add_argument("--viewers", type=int, default=12, help="viewers of one stream; 0: no media")
+    parser.add_argument("--rounds", type=int, default=3, help="relays killed in each run, one after the other")
+    parser.add_argument("--max-children", type=int, default=2, help="nodes that one node feeds: few, so that there are relays")
     parser.add_argument("--port", type=int, default=42000)
     parser.add_argument("--simulate", help="the simulator's command; default: the program under test with `simulate`")
     parser.add_argument("--no-simulation", action="store_true")

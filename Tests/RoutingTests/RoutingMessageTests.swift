@@ -129,7 +129,7 @@ import Testing
             newsMessage([.alive(Self.description)]),
             newsMessage([.status(.suspected, Self.description.contact.id, version: 77, accuser: 1)]),
         ]
-        corpus += (0x30...0x37).map { [UInt8($0)] + [UInt8](repeating: 1, count: 180) }
+        corpus += (0x30...0x39).map { [UInt8($0)] + [UInt8](repeating: 1, count: 180) }
         corpus += (0x40...0x4a).map { [UInt8($0)] + [UInt8](repeating: 0, count: 7) + [1, 5, 0, 0, 0, 9] }
         let now = Now(monotonic: MonotonicInstant(nanoseconds: 1_000_000_000), wallMilliseconds: 1_700_000_000_000)
         let member = MembershipNode(seed: 31, now: now)

@@ -88,13 +88,64 @@ struct LinkLifeTests {
         alice.send([0x30], to: bob.contact, at: wire.now)
         wire.run(.seconds(1))
         let packets = wire.log.count
-        wire.run(.seconds(178))
+        wire.run(.seconds(28))
         #expect(alice.isEstablished(with: bob) && bob.isEstablished(with: alice))
-        wire.run(.seconds(4))
+        wire.run(.seconds(2))
+        // No longer sent on, still received on.
+        #expect(!alice.isEstablished(with: bob) && alice.relationCount == 1 && bob.relationCount == 1)
+        wire.run(.seconds(10))
         #expect(wire.log.count == packets)
         #expect(alice.told.last == .closed(bob.identity.id) && bob.told.last == .closed(alice.identity.id))
         #expect(alice.relationCount == 0 && bob.relationCount == 0)
         #expect(alice.nextDeadline == nil && bob.nextDeadline == nil)
+    }
+
+    /// An hour in which nobody says anything: no keep-alive, no timed rekey, and nothing that wakes the node.
+    @Test(arguments: SuiteChoice.allCases)
+    func aSilentHourCostsNothing(_ choice: SuiteChoice) {
+        let (wire, alice, bob) = makePair(choice)
+        bob.answersPerRequest = 1
+        alice.send([0x10, 1], to: bob.contact, at: wire.now)
+        wire.run(.seconds(1))
+        let (packets, handshakes) = (wire.log.count, alice.completedHandshakes)
+        wire.run(.seconds(3600))
+        #expect(wire.log.count == packets && alice.completedHandshakes == handshakes)
+        #expect(alice.nextDeadline == nil && bob.nextDeadline == nil)
+        #expect(alice.relationCount == 0 && bob.relationCount == 0)
+        // The next request opens the link again without an extra round trip.
+        alice.received = []
+        let start = wire.now.monotonic
+        alice.send([0x10, 2], to: bob.contact, at: wire.now)
+        wire.run(.seconds(1))
+        #expect(alice.messages == [[0x11, 2]])
+        #expect(alice.received.first.map { $0.at - start } == .milliseconds(40))
+    }
+
+    /// After a silence in which the peer may have forgotten, a request rides in a new message 1; whatever the peer still
+    /// sends on the old session arrives.
+    @Test(arguments: SuiteChoice.allCases)
+    func anIdleSessionIsNotSentOnButStillHeard(_ choice: SuiteChoice) {
+        let (wire, alice, bob) = makePair(choice)
+        bob.answersPerRequest = 1
+        alice.send([0x10, 1], to: bob.contact, at: wire.now)
+        wire.run(.seconds(1))
+        wire.run(.seconds(29))
+        // On the wire while alice's trust ends.
+        bob.send([0x30, 5], to: alice.contact, at: wire.now)
+        let late = drain(&bob.out)
+        bob.links.forget(alice.identity.id)
+        wire.run(.seconds(2))
+        alice.received = []
+        let start = wire.now.monotonic
+        alice.send([0x10, 2], to: bob.contact, at: wire.now)
+        alice.send([0x10, 3], to: bob.contact, at: wire.now)
+        wire.inject(late[0].bytes, from: bob.address, to: alice.address)
+        wire.run(.milliseconds(30))
+        #expect(alice.messages == [[0x30, 5]])
+        wire.run(.seconds(1))
+        #expect(alice.messages == [[0x30, 5], [0x11, 2], [0x11, 3]])
+        #expect(alice.received[1].at - start == .milliseconds(40))
+        #expect(alice.establishedCount == 1 && alice.isEstablished(with: bob))
     }
 
     @Test(arguments: SuiteChoice.allCases)
@@ -210,6 +261,8 @@ struct LinkLifeTests {
     func aFullTableGivesUpTheIdlestRelation(_ choice: SuiteChoice) {
         var limits = LinkLimits()
         limits.relations = 4
+        limits.trustedIdle = .seconds(180)
+        limits.idleLifetime = .seconds(180)
         let suite = choice.suite
         let hub = LinkNode(200, suite: suite, secret: homeSecret, limits: limits)
         let others = (1...6).map { LinkNode(UInt8($0), suite: suite, secret: homeSecret) }

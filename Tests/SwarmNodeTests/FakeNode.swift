@@ -12,6 +12,8 @@ final class FakeNode: NodeControl {
         var patchResult = PatchResult.accepted
         var isReady = true
         var streamsPrefix: String?
+        /// Seconds by name.
+        var announced: [String: Int] = [:]
     }
 
     static let session = String(repeating: "A", count: 43)
@@ -77,6 +79,29 @@ final class FakeNode: NodeControl {
                 name: "mafalda_link_received_bytes", help: "Bytes \"in\".", kind: .counter,
                 samples: [.init(5, labels: [.init("kind", "a\\b")])])
         ])
+    }
+    func discovery() async throws(ControlError) -> DiscoveryReport {
+        let row = DiscoveryReport.Row(
+            id: "b", addresses: ["192.0.2.1:7788"], roundTripMilliseconds: 20, silenceMilliseconds: 5, failures: 0,
+            isSibling: true)
+        return DiscoveryReport(estimatedNodes: 2, contacts: [row], published: ["demo"], records: 3, copies: 1)
+    }
+    func locate(stream: StreamName) async throws(ControlError) -> LocationReport {
+        let isLive = state.withLock { $0.announced[stream.text] != nil } || stream.text == "demo"
+        let origin = LocationReport.Node(id: "k7f3", addresses: ["192.0.2.2:7788"])
+        return LocationReport(
+            stream: stream.text, origin: isLive ? origin : nil, epoch: isLive ? 7 : 0, carriers: [],
+            elapsedMilliseconds: 1.5)
+    }
+    func announce(stream: StreamName, seconds: Int) async throws(ControlError) {
+        state.withLock { $0.announced[stream.text] = seconds }
+    }
+    func withdraw(stream: StreamName) async throws(ControlError) {
+        state.withLock { $0.announced[stream.text] = nil }
+    }
+    func ping(node: NodeID) async throws(ControlError) -> PingReport {
+        guard node.bytes != .zero else { throw .unknownNode }
+        return PingReport(id: node.description, roundTripMilliseconds: 12.5)
     }
     func events() -> AsyncStream<NodeEvent> { feed.stream }
     var isReady: Bool { state.withLock { $0.isReady } }

@@ -54,6 +54,32 @@ struct ResponderTests {
         #expect(node.requests == [expected])
     }
 
+    @Test func looksIntoTheDHT() async throws {
+        let node = self.node
+        try await serve { client in
+            let table = try await client.execute(uri: "/api/v1/dht", method: .get)
+            #expect(String(buffer: table.body).hasPrefix("{\"estimated_nodes\":2,\"contacts\":[{\"id\":\"b\""))
+            for (method, query, status) in [
+                (HTTPRequest.Method.put, "?seconds=0", 400), (.put, "?seconds=x", 400), (.put, "?seconds=9999", 400),
+                (.put, "?seconds=5", 204), (.post, "", 405),
+            ] {
+                let answer = try await client.execute(uri: "/api/v1/dht/records/a/b" + query, method: method)
+                #expect(Int(answer.status.code) == status, "\(method) \(query)")
+            }
+            #expect(node.state.withLock { $0.announced } == ["a/b": 5])
+            let live = try await client.execute(uri: "/api/v1/dht/records/a/b", method: .get)
+            #expect(String(buffer: live.body).contains("\"live\":true,\"origins\":[{\"id\":\"k7f3\""))
+            #expect(try await client.execute(uri: "/api/v1/dht/records/a/b", method: .delete).status == .noContent)
+            let gone = try await client.execute(uri: "/api/v1/dht/records/a/b", method: .get)
+            #expect(gone.status == .ok && String(buffer: gone.body).contains("\"live\":false,\"origins\":[]"))
+            let id = NodeID(Bytes32(1, 2, 3, 4)).description
+            let ping = try await client.execute(uri: "/api/v1/dht/ping/" + id, method: .get)
+            #expect(String(buffer: ping.body).contains("\"answered\":true,\"rtt_ms\":12.5"))
+            let unknown = NodeID(.zero).description
+            #expect(try await client.execute(uri: "/api/v1/dht/ping/" + unknown, method: .get).status == .notFound)
+        }
+    }
+
     @Test func createsThePublicLocation() async throws {
         try await serve(publicURL: "https://m.example/x") { client in
             let response = try await client.execute(

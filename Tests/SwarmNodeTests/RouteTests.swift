@@ -21,6 +21,9 @@ struct RouteTests {
         ("/session/short", .unknown),
         ("/session/" + String(repeating: "A", count: 43), .session(String(repeating: "A", count: 43))),
         ("/session/" + String(repeating: "/", count: 43), .unknown), ("/healthz", .health), ("/healthz/", .unknown),
+        ("/api/v1/dht", .discovery), ("/api/v1/dht/records/live/a", .record(name("live/a"))),
+        ("/api/v1/dht/records/", .invalidName), ("/api/v1/dht/ping/short", .unknown),
+        ("/api/v1/dht/ping/" + NodeID(Bytes32(1, 2, 3, 4)).description, .ping(NodeID(Bytes32(1, 2, 3, 4)))),
         ("/api/v1/streams", .streams), ("/etc/passwd", .unknown),
     ])
     func parsesPath(path: String, route: Route) {

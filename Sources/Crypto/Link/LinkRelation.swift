@@ -1,31 +1,38 @@
 import SwarmCore
 
-/// Everything between this node and one other: sessions, a handshake under way, messages that wait for it.
-struct LinkRelation: Sendable {
-    /// The peer's addresses, the newest one that worked first.
-    var contact: Contact
-    /// Where the newest authenticated packet came from.
-    var address: NetworkAddress?
-    /// Oldest first.
-    var sessions: [LinkSession] = []
-    var handshake: OutgoingHandshake?
-    var queue: [[UInt8]] = []
-    var probe: Probe?
+/// Everything between this node and one other. What an idle link has stands here, in place; a handshake under way,
+/// waiting messages, a probe and sessions being replaced stand in a box that exists only while one of them does.
+struct LinkRelation: ~Copyable, Sendable {
+    let id: NodeID
+    let key: PublicKey
+    /// Where the newest authenticated packet came from; unspecified before the first.
+    private(set) var address = NetworkAddress.unspecified
+    /// The peer's other addresses, best first; most peers have none.
+    private var others = OptionalBox<AddressList>()
+    /// The session established last.
+    var newest = LinkSession.none
+    private var rare = OptionalBox<RareLinkState>()
     /// When something was last sent or heard.
     var lastActivity: MonotonicInstant
-    var lastHeard: MonotonicInstant?
+    private var heardAt = MonotonicInstant.distantFuture
     /// When the first packet left that nothing was heard after.
-    var unansweredSince: MonotonicInstant?
-    var roundTrip: Interval?
+    private var unansweredAt = MonotonicInstant.distantFuture
+    private var roundTripNanoseconds: Int64 = -1
     /// Whether `established` was told.
     var isAnnounced = false
-    /// The earliest entry of the timer heap.
-    var scheduled: MonotonicInstant?
+    /// The sessions are too old to be sent on: the peer may have forgotten them. Hearing something on one mends that.
+    var isStale = false
 
     init(contact: Contact, at now: MonotonicInstant) {
-        self.contact = contact
+        id = contact.id
+        key = contact.key
         lastActivity = now
+        learn(contact.addresses)
     }
+
+    var lastHeard: MonotonicInstant? { heardAt == .distantFuture ? nil : heardAt }
+    var unansweredSince: MonotonicInstant? { unansweredAt == .distantFuture ? nil : unansweredAt }
+    var roundTrip: Interval? { roundTripNanoseconds < 0 ? nil : Interval(nanoseconds: roundTripNanoseconds) }
 
     /// A question whether the peer has a session, repeated until something is heard on it.
     struct Probe: Sendable {
@@ -34,61 +41,184 @@ struct LinkRelation: Sendable {
         var deadline: MonotonicInstant
     }
 
-    /// The session to send on: the newest, except that of simultaneous opens both sides choose the one begun by the
-    /// node with the lower id.
-    func preferredSession(ownIDIsLower: Bool, simultaneousOpen: Interval) -> Int? {
-        guard let last = sessions.indices.last else { return nil }
-        guard sessions[last].isInitiator != ownIDIsLower else { return last }
-        for index in sessions.indices.reversed().dropFirst() {
-            guard sessions[last].establishedAt - sessions[index].establishedAt <= simultaneousOpen else { break }
-            if sessions[index].isInitiator == ownIDIsLower { return index }
-        }
-        return last
+    // MARK: Addresses
+
+    /// The newest address that worked first.
+    var addresses: AddressList {
+        var list = address.isUnspecified ? AddressList() : AddressList(address)
+        if others.isPresent { for other in others.value { list.append(other) } }
+        return list
     }
 
-    func session(connection: UInt32) -> Int? { sessions.firstIndex { $0.localConnection == connection } }
+    var contact: Contact { Contact(id: id, key: key, addresses: addresses) }
+
+    /// Takes other addresses than those known so far.
+    mutating func learn(_ list: AddressList) {
+        var rest = AddressList()
+        for other in list where other != address { rest.append(other) }
+        if rest.isEmpty { others.clear() } else { others.set(rest) }
+    }
+
+    // MARK: Sessions
+
+    var hasSession: Bool { newest.isPresent }
+
+    /// Sessions being replaced, oldest first.
+    private var older: [LinkSession] { rare.isPresent ? rare.value.older : [] }
+
+    /// Positions of sessions: the older ones by age, then the newest.
+    var sessionCount: Int { (newest.isPresent ? 1 : 0) + (rare.isPresent ? rare.value.older.count : 0) }
+
+    /// The session to send on: the newest, except that of simultaneous opens both sides choose the one begun by the
+    /// node with the lower id. Nil where there is none to be trusted.
+    func preferredSession(ownID: NodeID, simultaneousOpen: Interval) -> Int? {
+        guard newest.isPresent, !isStale else { return nil }
+        guard rare.isPresent, newest.isInitiator != (ownID < id) else { return sessionCount - 1 }
+        let older = older
+        for position in older.indices.reversed() {
+            guard newest.establishedAt - older[position].establishedAt <= simultaneousOpen else { break }
+            if older[position].isInitiator == (ownID < id) { return position }
+        }
+        return older.count
+    }
+
+    func session(connection: UInt32) -> Int? {
+        if newest.localConnection == connection { return sessionCount - 1 }
+        return rare.isPresent ? older.firstIndex { $0.localConnection == connection } : nil
+    }
+
+    /// The session at `position`, lent to be read.
+    func readSession<Value>(_ position: Int, _ body: (borrowing LinkSession) -> Value) -> Value {
+        guard rare.isPresent, position < rare.value.older.count else { return body(newest) }
+        return body(rare.value.older[position])
+    }
+
+    /// The session at `position`, lent to be used.
+    mutating func useSession<Value>(_ position: Int, _ body: (inout LinkSession) -> Value) -> Value {
+        guard rare.isPresent, position < rare.value.older.count else { return body(&newest) }
+        return body(&rare.value.older[position])
+    }
+
+    /// Makes `session` the newest. Of more than `limit` the oldest goes; its connection id is returned.
+    mutating func add(_ session: LinkSession, limit: Int) -> UInt32? {
+        isStale = false
+        guard newest.isPresent else {
+            newest = session
+            return nil
+        }
+        let before = newest
+        newest.wipe()
+        newest = session
+        return changeRare { rare in
+            rare.older.append(before)
+            return rare.older.count >= limit ? rare.removeOldest() : nil
+        }
+    }
+
+    /// Ends the oldest session if it was established before `instant`, and returns its connection id.
+    mutating func endOldestSession(establishedBefore instant: MonotonicInstant) -> UInt32? {
+        if let first = older.first {
+            return first.establishedAt < instant ? changeRare { $0.removeOldest() } : nil
+        }
+        guard newest.isPresent, newest.establishedAt < instant else { return nil }
+        let connection = newest.localConnection
+        newest.wipe()
+        newest = .none
+        return connection
+    }
+
+    mutating func takeQueue() -> [[UInt8]] {
+        guard queueCount > 0 else { return [] }
+        return changeRare { rare in
+            defer { rare.queue = [] }
+            return rare.queue
+        }
+    }
+
+    // MARK: What is rare
+
+    /// Changes the rare state, making it first where there is none and freeing it where nothing of it is left.
+    @discardableResult
+    mutating func changeRare<Value>(_ body: (inout RareLinkState) -> Value) -> Value {
+        if !rare.isPresent { rare.set(RareLinkState()) }
+        let value = body(&rare.value)
+        if rare.value.isEmpty { rare.clear() }
+        return value
+    }
+
+    /// Whether nothing rare is going on: one session or none, and nothing begun or waiting.
+    var isAtRest: Bool { !rare.isPresent }
+    var hasHandshake: Bool { rare.isPresent && rare.value.handshake != nil }
+    var handshake: OutgoingHandshake? { rare.isPresent ? rare.value.handshake : nil }
+    var probe: Probe? { rare.isPresent ? rare.value.probe : nil }
+    var queueCount: Int { rare.isPresent ? rare.value.queue.count : 0 }
+
+    // MARK: Notes
 
     /// A smoothed round-trip time (RFC 6298 §2, without the variance).
     mutating func noteRoundTrip(_ sample: Interval) {
         guard sample >= .zero else { return }
-        guard let smoothed = roundTrip else {
-            roundTrip = sample
-            return
-        }
-        roundTrip = (smoothed * 7 + sample) / 8
+        let smoothed = roundTripNanoseconds
+        roundTripNanoseconds = smoothed < 0 ? sample.nanoseconds : (smoothed * 7 + sample.nanoseconds) / 8
     }
 
     mutating func noteSent(at now: MonotonicInstant) {
         lastActivity = now
-        if unansweredSince == nil { unansweredSince = now }
+        if unansweredAt == .distantFuture { unansweredAt = now }
     }
 
-    /// An authenticated packet arrived; `address` follows it where it is newer than all before.
-    mutating func noteHeard(from source: NetworkAddress, movesAddress: Bool, at now: MonotonicInstant) {
+    /// An authenticated packet arrived.
+    mutating func noteHeard(at now: MonotonicInstant) {
         lastActivity = now
-        lastHeard = now
-        unansweredSince = nil
-        guard movesAddress, address != source else { return }
+        heardAt = now
+        unansweredAt = .distantFuture
+        isStale = false
+    }
+
+    /// The newest authenticated packet came from `source`.
+    mutating func move(to source: NetworkAddress) {
+        let before = addresses
         address = source
-        contact.addresses.promote(source)
+        learn(before)
     }
 
     /// When this relation wants to be looked at next.
     func deadline(_ limits: LinkLimits) -> MonotonicInstant {
         var deadline = lastActivity + limits.idleLifetime
-        if let handshake { deadline = min(deadline, handshake.deadline) }
-        if let probe { deadline = min(deadline, probe.deadline) }
-        if let oldest = sessions.first { deadline = min(deadline, oldest.establishedAt + limits.sessionLifetime) }
+        var oldest = newest.isPresent ? newest.establishedAt : nil
+        if rare.isPresent {
+            if let first = rare.value.older.first { oldest = first.establishedAt }
+            if let due = rare.value.handshake?.deadline { deadline = min(deadline, due) }
+            if let due = rare.value.probe?.deadline { deadline = min(deadline, due) }
+        }
+        if let oldest { deadline = min(deadline, oldest + limits.sessionLifetime) }
         return deadline
     }
 }
 
-/// The initiator's side of a handshake: message 1 is repeated byte for byte (but for mac1, which tries both secrets),
-/// so that any answer to any copy completes it.
+/// The parts of a relation that an idle one has not.
+struct RareLinkState: Sendable {
+    /// Sessions being replaced, oldest first.
+    var older: [LinkSession] = []
+    var handshake: OutgoingHandshake?
+    var queue: [[UInt8]] = []
+    var probe: LinkRelation.Probe?
+
+    var isEmpty: Bool { older.isEmpty && handshake == nil && queue.isEmpty && probe == nil }
+
+    /// Removes the oldest session, whose keys are overwritten, and returns its connection id.
+    mutating func removeOldest() -> UInt32 {
+        older[0].wipe()
+        return older.removeFirst().localConnection
+    }
+}
+
+/// The initiator's side of a handshake: message 1 is repeated byte for byte (but for the macs: mac1 tries both
+/// secrets), so that any answer to any copy completes it.
 struct OutgoingHandshake: Sendable {
     let noise: NoiseHandshake
-    /// Message 1 without mac1 and mac2.
-    let packet: [UInt8]
+    /// Message 1 with room for the macs.
+    var packet: [UInt8]
     let connection: UInt32
     let startedAt: MonotonicInstant
     /// The message inside message 1, in case another way to send it opens first.
@@ -99,55 +229,18 @@ struct OutgoingHandshake: Sendable {
 }
 
 /// The responder's side: answered, not yet confirmed by a transport packet.
-struct PendingResponse: Sendable {
-    let contact: Contact
+struct PendingResponse: ~Copyable, Sendable {
+    let id: NodeID
+    let key: PublicKey
     let address: NetworkAddress
-    let session: LinkSession
+    var session: LinkSession
     let expiresAt: MonotonicInstant
     /// Which secret message 1 was made with.
     let secretIndex: Int
-    var noise: NoiseHandshake
+    /// The whole ephemeral key of message 1, to know copies of it.
+    let ephemeral: Bytes32
     /// Message 2 as sent; empty until then.
     var response: [UInt8] = []
     /// Further messages to the peer of the time when it was answered.
     var queue: [[UInt8]] = []
-}
-
-/// Deadlines of relations, earliest first: a binary heap whose entries may be outdated. A relation's entry counts only
-/// if it is the one the relation remembers.
-struct LinkTimers: Sendable {
-    struct Entry: Sendable {
-        var deadline: MonotonicInstant
-        var relation: SlotID
-    }
-
-    private var entries: [Entry] = []
-
-    var first: Entry? { entries.first }
-
-    mutating func insert(_ entry: Entry) {
-        entries.append(entry)
-        var child = entries.count - 1
-        while child > 0 {
-            let parent = (child - 1) / 2
-            guard entries[child].deadline < entries[parent].deadline else { return }
-            entries.swapAt(child, parent)
-            child = parent
-        }
-    }
-
-    mutating func removeFirst() {
-        guard let last = entries.popLast(), !entries.isEmpty else { return }
-        entries[0] = last
-        var parent = 0
-        while true {
-            var least = parent
-            for child in [2 * parent + 1, 2 * parent + 2] where child < entries.count {
-                if entries[child].deadline < entries[least].deadline { least = child }
-            }
-            guard least != parent else { return }
-            entries.swapAt(least, parent)
-            parent = least
-        }
-    }
 }

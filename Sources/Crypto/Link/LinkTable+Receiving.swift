@@ -25,16 +25,17 @@ extension LinkTable {
         at now: Now, into out: inout Outbox, events: inout EventBuffer<LinkEvent>
     ) {
         if let slot = openResponse {
-            openResponse = nil
             if pending.contains(slot), pending[slot].response.isEmpty {
-                let none: [UInt8] = []
-                writeResponse(slot, message: none.span, into: &out)
+                let none = InlineArray<1, UInt8>(repeating: 0)
+                writeResponse(slot, message: none.span.extracting(0..<0), into: &out)
             }
+            closeOpenResponse()
         }
         if let slot = confirmation {
             confirmation = nil
-            if relations.contains(slot), let newest = relations[slot].sessions.last {
-                beginProbe(slot, connection: newest.localConnection, at: now.monotonic, into: &out)
+            if relations.contains(slot), relations[slot].hasSession {
+                let connection = relations[slot].newest.localConnection
+                beginProbe(slot, connection: connection, at: now.monotonic, into: &out)
             }
         }
     }
@@ -58,7 +59,7 @@ extension LinkTable {
         let remoteConnection = datagram.span.loadUInt32(at: 2)
         if repeatResponse(to: datagram.span, from: source, into: &out) { return nil }
         var noise = NoiseHandshake(
-            responder: identity.agreement, prologue: Self.prologue(connection: remoteConnection).span, suite: suite)
+            responder: identity.agreement, prologue: LinkWire.prologue(connection: remoteConnection).span, suite: suite)
         let body = LinkWire.initiationHeader
         var handshake = datagram._mutatingExtracting(body..<(count - LinkWire.macsByteCount))
         guard let payload = noise.readInitiation(&handshake) else { return refuse(.undecryptableInitiation) }
@@ -81,8 +82,10 @@ extension LinkTable {
             initiationTimestamp: initiation.timestamp, at: now.monotonic, suite: suite)
         openResponse = insertPending(
             PendingResponse(
-                contact: contact, address: source, session: session,
-                expiresAt: now.monotonic + limits.pendingLifetime, secretIndex: secretIndex, noise: noise))
+                id: contact.id, key: contact.key, address: source, session: session,
+                expiresAt: now.monotonic + limits.pendingLifetime, secretIndex: secretIndex,
+                ephemeral: noise.remoteEphemeral))
+        openNoise.set(noise)
         return delivery(initiation.message, contact: contact, source: source, isConfirmed: false, in: datagram.span)
     }
 
@@ -106,26 +109,27 @@ extension LinkTable {
         to packet: Span<UInt8>, from source: NetworkAddress, into out: inout Outbox
     ) -> Bool {
         let start = LinkWire.initiationHeader
-        guard let ephemeral = Bytes32(packet.extracting(start..<(start + 32))) else { return false }
-        for position in pendingHead..<pendingOrder.count {
-            let slot = pendingOrder[position]
-            guard pending.contains(slot), pending[slot].session.initiationEphemeral == ephemeral else { continue }
-            let response = pending[slot].response
-            out.append(to: source, copying: response.span)
-            return true
-        }
-        return false
+        guard let ephemeral = Bytes32(packet.extracting(start..<(start + 32))),
+            let slot = pendingResponse(to: ephemeral)
+        else { return false }
+        let response = pending[slot].response
+        out.append(to: source, copying: response.span)
+        return true
     }
 
     /// Whether message 1 is a copy of one that made a session, or older than the one that made a living session.
     private func isReplay(
         _ initiation: Initiation, ephemeral: Bytes32, of id: NodeID, at now: MonotonicInstant
     ) -> Bool {
-        guard let slot = relationByNode[id] else { return false }
+        guard let slot = slot(of: id) else { return false }
         let isAlive = relations[slot].lastHeard.map { now - $0 < limits.staleTimestampGuard } ?? false
-        for session in relations[slot].sessions where !session.isInitiator {
-            if session.initiationEphemeral == ephemeral { return true }
-            if isAlive && initiation.timestamp <= session.initiationTimestamp { return true }
+        for position in 0..<relations[slot].sessionCount {
+            let isOlder = relations[slot].readSession(position) { session in
+                !session.isInitiator
+                    && (session.initiationMark == ephemeral.word0
+                        || isAlive && initiation.timestamp <= session.initiationTimestamp)
+            }
+            if isOlder { return true }
         }
         return false
     }
@@ -141,8 +145,8 @@ extension LinkTable {
         guard datagram[1] == LinkWire.version else { return refuse(.unsupportedVersion) }
         guard let secretIndex = secretIndex(of: datagram.span) else { return refuse(.badMac) }
         let connection = datagram.span.loadUInt32(at: 6)
-        guard case .handshake(let slot)? = connections[connection], relations.contains(slot),
-            let handshake = relations[slot].handshake
+        guard case .relation(let slot)? = owner(of: connection),
+            let handshake = relations[slot].handshake, handshake.connection == connection
         else { return refuse(.unknownConnection) }
         var noise = handshake.noise
         let body = LinkWire.responseHeader
@@ -156,9 +160,9 @@ extension LinkTable {
         var sealed = datagram._mutatingExtracting(body..<(count - LinkWire.macsByteCount))
         guard let payload = noise.readResponse(&sealed) else { return refuse(.undecryptableResponse) }
         if handshake.attempts == 1 { relations[slot].noteRoundTrip(now.monotonic - handshake.startedAt) }
-        relations[slot].handshake = nil
-        relations[slot].probe = nil
-        relations[slot].noteHeard(from: source, movesAddress: true, at: now.monotonic)
+        endHandshake(of: slot)
+        relations[slot].changeRare { $0.probe = nil }
+        noteHeard(slot, from: source, movesAddress: true, at: now.monotonic)
         add(session, to: slot)
         confirmation = slot
         announce(slot, from: source, events: &events)
@@ -186,68 +190,71 @@ extension LinkTable {
     ) -> LinkDelivery? {
         guard datagram.count >= LinkWire.transportOverhead else { return refuse(.wrongLength) }
         let connection = datagram.span.loadUInt32(at: 1)
-        switch connections[connection] {
-        case .session(let slot):
-            guard relations.contains(slot), let index = relations[slot].session(connection: connection) else {
+        switch owner(of: connection) {
+        case .relation(let slot):
+            guard let position = relations[slot].session(connection: connection) else {
                 return refuse(.unknownConnection)
             }
-            switch relations[slot].sessions[index].open(&datagram) {
+            switch open(&datagram, on: slot, session: position) {
             case .replayed: return refuse(.replayedTransport)
             case .undecryptable: return refuse(.undecryptableTransport)
             case .text(let range, let isNewest):
-                relations[slot].noteHeard(from: source, movesAddress: isNewest, at: now.monotonic)
-                if relations[slot].probe?.connection == connection { relations[slot].probe = nil }
+                noteHeard(slot, from: source, movesAddress: isNewest, at: now.monotonic)
+                if relations[slot].probe?.connection == connection {
+                    relations[slot].changeRare { $0.probe = nil }
+                }
                 let delivery = handle(
-                    datagram.span, range, on: slot, session: index, from: source, at: now.monotonic, into: &out)
+                    datagram.span, range, on: slot, session: connection, from: source, at: now.monotonic, into: &out)
                 rekeyIfDue(slot, at: now, into: &out, events: &events)
                 schedule(slot)
                 return delivery
             }
-        case .pending(let pendingSlot):
-            guard pending.contains(pendingSlot) else { return refuse(.unknownConnection) }
-            var session = pending[pendingSlot].session
-            switch session.open(&datagram) {
+        case .pending(let waiting):
+            switch pending[waiting].session.open(&datagram, suite: suite) {
             case .replayed: return refuse(.replayedTransport)
             case .undecryptable: return refuse(.undecryptableTransport)
             case .text(let range, _):
-                guard let slot = confirm(pendingSlot, session, from: source, at: now.monotonic, events: &events),
-                    let index = relations[slot].session(connection: connection)
-                else { return nil }
+                guard let slot = confirm(waiting, from: source, at: now.monotonic, events: &events) else { return nil }
                 let delivery = handle(
-                    datagram.span, range, on: slot, session: index, from: source, at: now.monotonic, into: &out)
+                    datagram.span, range, on: slot, session: connection, from: source, at: now.monotonic, into: &out)
                 flushQueue(slot, at: now.monotonic, into: &out)
                 schedule(slot)
                 return delivery
             }
-        case .handshake, nil: return refuse(.unknownConnection)
+        case nil: return refuse(.unknownConnection)
         }
+    }
+
+    private mutating func open(
+        _ datagram: inout MutableSpan<UInt8>, on slot: SlotID, session position: Int
+    ) -> LinkSession.Opening {
+        guard !relations[slot].isAtRest else { return relations[slot].newest.open(&datagram, suite: suite) }
+        return relations[slot].useSession(position) { [suite] session in session.open(&datagram, suite: suite) }
     }
 
     /// The initiator has proved that it holds the keys: its session now counts. Messages that waited for a handshake of
     /// ours leave over it.
     private mutating func confirm(
-        _ pendingSlot: SlotID, _ opened: LinkSession, from source: NetworkAddress, at now: MonotonicInstant,
-        events: inout EventBuffer<LinkEvent>
+        _ waiting: SlotID, from source: NetworkAddress, at now: MonotonicInstant, events: inout EventBuffer<LinkEvent>
     ) -> SlotID? {
-        guard let response = removePending(pendingSlot) else { return nil }
-        guard let slot = relation(for: response.contact, at: now, events: &events) else { return nil }
-        var session = opened
+        let contact = Contact(id: pending[waiting].id, key: pending[waiting].key, addresses: AddressList(source))
+        var session = pending[waiting].session
+        let queue = pending[waiting].queue
+        removePending(waiting)
+        guard let slot = relation(for: contact, at: now, events: &events) else { return nil }
         session.establishedAt = now
-        relations[slot].noteHeard(from: source, movesAddress: true, at: now)
-        if let handshake = relations[slot].handshake {
-            connections[handshake.connection] = nil
-            relations[slot].handshake = nil
-            if let early = handshake.earlyMessage { enqueue(early, on: slot) }
-        }
+        noteHeard(slot, from: source, movesAddress: true, at: now)
+        if let early = endHandshake(of: slot) { enqueue(early, on: slot) }
         add(session, to: slot)
-        for message in response.queue { enqueue(message, on: slot) }
+        for message in queue { enqueue(message, on: slot) }
         announce(slot, from: source, events: &events)
         return slot
     }
 
     /// A decrypted transport message: the link's own, or one to dispatch.
     private mutating func handle(
-        _ datagram: Span<UInt8>, _ range: Range<Int>, on slot: SlotID, session: Int, from source: NetworkAddress,
+        _ datagram: Span<UInt8>, _ range: Range<Int>, on slot: SlotID, session connection: UInt32,
+        from source: NetworkAddress,
         at now: MonotonicInstant, into out: inout Outbox
     ) -> LinkDelivery? {
         guard !range.isEmpty else { return nil }
@@ -261,7 +268,8 @@ extension LinkTable {
         let token = datagram.loadUInt64(at: range.lowerBound + 1)
         switch type {
         case LinkWire.probeType:
-            answerProbe(slot, session: session, token: token, into: &out)
+            guard let position = relations[slot].session(connection: connection) else { break }
+            answerProbe(slot, session: position, token: token, into: &out)
         case LinkWire.probeAnswerType:
             let sample = now - MonotonicInstant(nanoseconds: token)
             // The token is ours, but the peer could change it: a round trip of a minute is not one.

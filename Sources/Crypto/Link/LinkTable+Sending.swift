@@ -18,11 +18,12 @@ extension LinkTable {
         }
         if sendInResponse(message, to: contact.id, into: &out) { return }
         guard let slot = relation(for: contact, at: now.monotonic, events: &events) else { return }
-        if preferredSession(of: slot) != nil {
-            transmit(message, on: slot, at: now.monotonic, into: &out)
+        distrustIfIdle(slot, at: now.monotonic)
+        if let position = preferredSession(of: slot) {
+            transmit(message, on: slot, session: position, at: now.monotonic, into: &out)
             askIfSilent(slot, at: now.monotonic, into: &out)
             rekeyIfDue(slot, at: now, into: &out, events: &events)
-        } else if relations[slot].handshake != nil {
+        } else if relations[slot].hasHandshake {
             enqueue(message.copied(), on: slot)
         } else if isIdempotent && message.count <= LinkWire.earlyMessageLimit {
             beginHandshake(slot, earlyMessage: message.copied(), at: now, into: &out, events: &events)
@@ -33,26 +34,43 @@ extension LinkTable {
         schedule(slot)
     }
 
-    /// Sends over the preferred session of `slot`, which must have one.
-    mutating func transmit(_ message: Span<UInt8>, on slot: SlotID, at now: MonotonicInstant, into out: inout Outbox) {
-        guard let index = preferredSession(of: slot), let address = relations[slot].address else { return }
-        relations[slot].sessions[index].transmit(message, to: address, into: &out)
+    /// After a silence in which the peer may have forgotten the session, nothing is sent on it: the new handshake carries
+    /// an idempotent request as fast, and a request lost on a dead session would be missed by nobody for seconds.
+    private mutating func distrustIfIdle(_ slot: SlotID, at now: MonotonicInstant) {
+        guard now - relations[slot].lastActivity >= limits.trustedIdle, relations[slot].hasSession else { return }
+        relations[slot].isStale = true
+        // What was asked before the silence is no question any more.
+        if relations[slot].probe != nil { relations[slot].changeRare { $0.probe = nil } }
+    }
+
+    /// Sends over the session at `position`.
+    mutating func transmit(
+        _ message: Span<UInt8>, on slot: SlotID, session position: Int, at now: MonotonicInstant,
+        into out: inout Outbox
+    ) {
+        let address = relations[slot].address
+        if relations[slot].isAtRest {
+            relations[slot].newest.transmit(message, to: address, suite: suite, into: &out)
+        } else {
+            relations[slot].useSession(position) { [suite] session in
+                session.transmit(message, to: address, suite: suite, into: &out)
+            }
+        }
         relations[slot].noteSent(at: now)
     }
 
     mutating func flushQueue(_ slot: SlotID, at now: MonotonicInstant, into out: inout Outbox) {
-        let queue = relations[slot].queue
-        relations[slot].queue = []
-        for message in queue {
+        guard !relations[slot].isAtRest, let position = preferredSession(of: slot) else { return }
+        for message in relations[slot].takeQueue() {
             queuedBytes -= message.count
-            transmit(message.span, on: slot, at: now, into: &out)
+            transmit(message.span, on: slot, session: position, at: now, into: &out)
         }
     }
 
     /// Puts `message` into the handshake's answer, if `id` is being answered right now; a second message waits until
     /// the session is confirmed.
     private mutating func sendInResponse(_ message: Span<UInt8>, to id: NodeID, into out: inout Outbox) -> Bool {
-        guard let slot = openResponse, pending.contains(slot), pending[slot].contact.id == id else { return false }
+        guard let slot = openResponse, pending.contains(slot), pending[slot].id == id else { return false }
         if pending[slot].response.isEmpty, message.count <= LinkWire.responseMessageLimit {
             writeResponse(slot, message: message, into: &out)
             return true
@@ -72,42 +90,46 @@ extension LinkTable {
 
     /// Asks whether the peer still has our session, if too much was sent without an echo.
     private mutating func askIfSilent(_ slot: SlotID, at now: MonotonicInstant, into out: inout Outbox) {
-        guard relations[slot].probe == nil, relations[slot].handshake == nil,
-            let since = relations[slot].unansweredSince, now - since >= limits.probeAfterSilence,
-            let index = preferredSession(of: slot)
+        guard let since = relations[slot].unansweredSince, now - since >= limits.probeAfterSilence,
+            relations[slot].probe == nil, !relations[slot].hasHandshake,
+            let position = preferredSession(of: slot)
         else { return }
-        beginProbe(slot, connection: relations[slot].sessions[index].localConnection, at: now, into: &out)
+        let connection = relations[slot].readSession(position) { $0.localConnection }
+        beginProbe(slot, connection: connection, at: now, into: &out)
     }
 
     mutating func beginProbe(_ slot: SlotID, connection: UInt32, at now: MonotonicInstant, into out: inout Outbox) {
-        relations[slot].probe = LinkRelation.Probe(connection: connection, attempt: 0, deadline: now)
+        let probe = LinkRelation.Probe(connection: connection, attempt: 0, deadline: now)
+        relations[slot].changeRare { $0.probe = probe }
         repeatProbe(slot, at: now, into: &out)
         schedule(slot)
     }
 
     /// Sends the next copy of the probe under way, with a token that dates it.
     mutating func repeatProbe(_ slot: SlotID, at now: MonotonicInstant, into out: inout Outbox) {
-        guard let probe = relations[slot].probe, let index = relations[slot].session(connection: probe.connection),
-            let address = relations[slot].address
-        else {
-            relations[slot].probe = nil
+        guard let probe = relations[slot].probe else { return }
+        guard let position = relations[slot].session(connection: probe.connection) else {
+            relations[slot].changeRare { $0.probe = nil }
             return
         }
         let message = ProbeMessage(type: LinkWire.probeType, token: now.nanoseconds)
-        relations[slot].sessions[index].transmit(message.bytes.span, to: address, into: &out)
-        relations[slot].noteSent(at: now)
+        transmit(message.bytes.span, on: slot, session: position, at: now, into: &out)
         // A path slower than the first gap would otherwise be asked four times before it could answer.
         let gap = max(limits.probeGap, min((relations[slot].roundTrip ?? .zero) * 2, limits.probeGapCeiling))
         let doubled = gap * Int64(1 << min(probe.attempt, 8))
-        relations[slot].probe?.attempt += 1
-        relations[slot].probe?.deadline = now + generator.jittered(doubled, by: 0.1)
+        let deadline = now + generator.jittered(doubled, by: 0.1)
+        relations[slot].changeRare { rare in
+            rare.probe?.attempt += 1
+            rare.probe?.deadline = deadline
+        }
     }
 
     /// Answers a probe on the session it came by.
-    mutating func answerProbe(_ slot: SlotID, session: Int, token: UInt64, into out: inout Outbox) {
-        guard let address = relations[slot].address else { return }
-        let message = ProbeMessage(type: LinkWire.probeAnswerType, token: token)
-        relations[slot].sessions[session].transmit(message.bytes.span, to: address, into: &out)
+    mutating func answerProbe(_ slot: SlotID, session position: Int, token: UInt64, into out: inout Outbox) {
+        let (message, address) = (ProbeMessage(type: LinkWire.probeAnswerType, token: token), relations[slot].address)
+        relations[slot].useSession(position) { [suite] session in
+            session.transmit(message.bytes.span, to: address, suite: suite, into: &out)
+        }
     }
 }
 

@@ -17,14 +17,10 @@ extension LinkTable {
             refusals.add(.pendingExpired)
         }
         while let entry = timers.first, entry.deadline <= now.monotonic {
-            timers.removeFirst()
-            // An entry the relation no longer remembers was replaced by an earlier one.
-            guard relations.contains(entry.relation), relations[entry.relation].scheduled == entry.deadline else {
-                continue
-            }
-            relations[entry.relation].scheduled = nil
-            service(entry.relation, at: now, into: &out, events: &events)
-            schedule(entry.relation)
+            timers.remove(entry.index)
+            guard let slot = relations.id(at: entry.index) else { continue }
+            service(slot, at: now, into: &out, events: &events)
+            schedule(slot)
         }
     }
 
@@ -32,12 +28,9 @@ extension LinkTable {
     private mutating func service(
         _ slot: SlotID, at now: Now, into out: inout Outbox, events: inout EventBuffer<LinkEvent>
     ) {
-        while let oldest = relations[slot].sessions.first,
-            oldest.establishedAt + limits.sessionLifetime <= now.monotonic
-        {
-            connections[oldest.localConnection] = nil
-            relations[slot].sessions.removeFirst()
-        }
+        // Established at this instant or before, and so at the end of its life.
+        let expired = MonotonicInstant(nanoseconds: (now.monotonic - limits.sessionLifetime).nanoseconds + 1)
+        while let ended = relations[slot].endOldestSession(establishedBefore: expired) { release(ended, of: slot) }
         if let probe = relations[slot].probe, probe.deadline <= now.monotonic {
             serviceProbe(slot, probe, at: now, into: &out, events: &events)
             guard relations.contains(slot) else { return }
@@ -47,11 +40,8 @@ extension LinkTable {
             guard relations.contains(slot) else { return }
         }
         let isIdle = relations[slot].lastActivity + limits.idleLifetime <= now.monotonic
-        guard isIdle || (relations[slot].sessions.isEmpty && relations[slot].handshake == nil) else { return }
-        let id = relations[slot].contact.id
-        let wasAnnounced = relations[slot].isAnnounced
-        removeRelation(slot)
-        if wasAnnounced { events.append(.closed(id)) }
+        guard isIdle || (!relations[slot].hasSession && !relations[slot].hasHandshake) else { return }
+        close(slot, events: &events)
     }
 
     private mutating func serviceProbe(
@@ -63,10 +53,9 @@ extension LinkTable {
             return
         }
         // The peer has lost the session, or is gone: a handshake finds out which.
-        relations[slot].probe = nil
-        for session in relations[slot].sessions { connections[session.localConnection] = nil }
-        relations[slot].sessions = []
-        guard relations[slot].handshake == nil else { return }
+        relations[slot].changeRare { $0.probe = nil }
+        dropSessions(of: slot)
+        guard !relations[slot].hasHandshake else { return }
         beginHandshake(slot, earlyMessage: nil, at: now, into: &out, events: &events)
     }
 
@@ -78,11 +67,10 @@ extension LinkTable {
             repeatInitiation(slot, at: now.monotonic, into: &out)
             return
         }
-        connections[handshake.connection] = nil
-        relations[slot].handshake = nil
+        let early = endHandshake(of: slot)
         // A rekey that failed while the old session still works is tried again with the next use.
         let wasHeard = relations[slot].lastHeard.map { $0 >= handshake.startedAt } ?? false
-        guard relations[slot].sessions.isEmpty || !wasHeard else { return }
-        giveUp(slot, waiting: handshake.earlyMessage, events: &events)
+        guard !relations[slot].hasSession || !wasHeard else { return }
+        giveUp(slot, waiting: early, events: &events)
     }
 }

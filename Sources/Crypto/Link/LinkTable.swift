@@ -24,20 +24,25 @@ package struct LinkTable: ~Copyable, Sendable {
     /// mac1's keys for packets to us, in the same order.
     var ownMacKeys: [Bytes32] = []
 
+    /// Hashes of the tables below are salted with this, because strangers choose what they are hashes of.
+    let salt: LinkSalt
     var relations: Slab<LinkRelation>
-    /// For look-up only; never iterated, because its order differs from process to process.
-    var relationByNode: [NodeID: SlotID] = [:]
+    var relationByNode = SlotIndex()
     var pending: Slab<PendingResponse>
+    var pendingByNode = SlotIndex()
+    /// By message 1's ephemeral key: repeats of it are answered without a key agreement.
+    var pendingByEphemeral = SlotIndex()
     /// Pending responses in the order of their expiry, from `pendingHead`, which is one that still waits; among those
     /// after it some may be gone already.
     var pendingOrder: [SlotID] = []
     var pendingHead = 0
-    /// Who owns which connection id. For look-up only.
-    var connections: [UInt32: ConnectionOwner] = [:]
+    /// Who owns which connection id.
+    var connections = SlotIndex()
     var timers = LinkTimers()
 
-    /// The handshake being answered between `receive` and `finishReceive`.
+    /// The handshake being answered between `receive` and `finishReceive`, with what is needed to write message 2.
     var openResponse: SlotID?
+    var openNoise = OptionalBox<NoiseHandshake>()
     /// The relation whose new session `finishReceive` confirms to the responder.
     var confirmation: SlotID?
     var queuedBytes = 0
@@ -47,12 +52,6 @@ package struct LinkTable: ~Copyable, Sendable {
     package internal(set) var refusals = Counters<LinkRefusal>()
     /// Handshakes completed, by either side.
     package internal(set) var completedHandshakes: UInt64 = 0
-
-    enum ConnectionOwner: Sendable {
-        case handshake(SlotID)
-        case session(SlotID)
-        case pending(SlotID)
-    }
 
     /// `entropy` makes the keys and connection ids, `generator` the jitter of timers.
     package init(
@@ -65,6 +64,7 @@ package struct LinkTable: ~Copyable, Sendable {
         self.limits = limits
         self.entropy = entropy
         self.generator = generator
+        salt = LinkSalt(from: generator)
         relations = Slab(capacity: limits.relations)
         pending = Slab(capacity: limits.pendingResponses)
         replaceSecret(secret)
@@ -81,61 +81,58 @@ package struct LinkTable: ~Copyable, Sendable {
 
     /// Whether a message to `id` would leave at once.
     package func isEstablished(_ id: NodeID) -> Bool {
-        guard let slot = relationByNode[id] else { return false }
-        return !relations[slot].sessions.isEmpty
+        guard let slot = slot(of: id) else { return false }
+        return preferredSession(of: slot) != nil
     }
 
     /// Where the newest authenticated packet of `id` came from.
     package func address(of id: NodeID) -> NetworkAddress? {
-        guard let slot = relationByNode[id] else { return nil }
+        guard let slot = slot(of: id), !relations[slot].address.isUnspecified else { return nil }
         return relations[slot].address
     }
 
     /// What is known of a peer with whom there is a relation.
     package func contact(of id: NodeID) -> Contact? {
-        guard let slot = relationByNode[id] else { return nil }
+        guard let slot = slot(of: id) else { return nil }
         return relations[slot].contact
     }
 
     /// The smoothed round-trip time of handshakes and probes.
     package func roundTrip(to id: NodeID) -> Interval? {
-        guard let slot = relationByNode[id] else { return nil }
+        guard let slot = slot(of: id) else { return nil }
         return relations[slot].roundTrip
     }
 
     /// Since when nothing has been heard of an established peer.
     package func lastHeard(of id: NodeID) -> MonotonicInstant? {
-        guard let slot = relationByNode[id] else { return nil }
+        guard let slot = slot(of: id) else { return nil }
         return relations[slot].lastHeard
     }
 
     /// The newest session that media keys may be derived from: the one being answered right now, else the one messages
     /// are sent on, else one that waits to be confirmed.
     package func mediaSecret(with id: NodeID) -> (epoch: UInt64, secret: Bytes32)? {
-        if let openResponse, pending.contains(openResponse), pending[openResponse].contact.id == id {
+        if let openResponse, pending.contains(openResponse), pending[openResponse].id == id {
             return (pending[openResponse].session.epoch, pending[openResponse].session.mediaSecret)
         }
-        if let slot = relationByNode[id], let index = preferredSession(of: slot) {
-            return (relations[slot].sessions[index].epoch, relations[slot].sessions[index].mediaSecret)
+        if let slot = slot(of: id), let position = preferredSession(of: slot) {
+            return relations[slot].readSession(position) { ($0.epoch, $0.mediaSecret) }
         }
-        for position in pendingOrder.indices.reversed() where position >= pendingHead {
-            let slot = pendingOrder[position]
-            guard pending.contains(slot), pending[slot].contact.id == id else { continue }
-            return (pending[slot].session.epoch, pending[slot].session.mediaSecret)
-        }
-        return nil
+        guard let slot = newestPending(of: id) else { return nil }
+        return (pending[slot].session.epoch, pending[slot].session.mediaSecret)
     }
 
     /// The media secret of the session that `epoch` names, while it lives or waits to be confirmed.
     package func mediaSecret(with id: NodeID, epoch: UInt64) -> Bytes32? {
-        if let slot = relationByNode[id] {
-            for index in relations[slot].sessions.indices where relations[slot].sessions[index].epoch == epoch {
-                return relations[slot].sessions[index].mediaSecret
+        if let slot = slot(of: id) {
+            for position in 0..<relations[slot].sessionCount {
+                let secret = relations[slot].readSession(position) { $0.epoch == epoch ? $0.mediaSecret : nil }
+                if let secret { return secret }
             }
         }
-        for position in pendingHead..<pendingOrder.count {
-            let slot = pendingOrder[position]
-            guard pending.contains(slot), pending[slot].contact.id == id, pending[slot].session.epoch == epoch else {
+        var cursor = pendingByNode.cursor(salt.hash(id))
+        while let index = pendingByNode.next(&cursor) {
+            guard let slot = pending.id(at: index), pending[slot].id == id, pending[slot].session.epoch == epoch else {
                 continue
             }
             return pending[slot].session.mediaSecret
@@ -147,17 +144,16 @@ package struct LinkTable: ~Copyable, Sendable {
 
     /// Takes another swarm secret. Sessions stay; handshakes from now on use it.
     package mutating func replaceSecret(_ secret: SwarmSecret) {
-        secrets = [LinkSecretKeys(secret.current)]
-        if let previous = secret.previous, previous != secret.current { secrets.append(LinkSecretKeys(previous)) }
-        ownMacKeys = secrets.map { $0.macKey(to: identity.key) }
+        secrets = [LinkSecretKeys(secret.current, suite: suite)]
+        if let previous = secret.previous, previous != secret.current {
+            secrets.append(LinkSecretKeys(previous, suite: suite))
+        }
+        ownMacKeys = secrets.map { $0.macKey(to: identity.key, suite: suite) }
     }
 
     /// Drops everything shared with `id`, without an event.
     package mutating func forget(_ id: NodeID) {
-        if let slot = relationByNode[id] { removeRelation(slot) }
-        for position in pendingHead..<pendingOrder.count {
-            let slot = pendingOrder[position]
-            if pending.contains(slot), pending[slot].contact.id == id { removePending(slot) }
-        }
+        if let slot = slot(of: id) { removeRelation(slot) }
+        while let slot = newestPending(of: id) { removePending(slot) }
     }
 }

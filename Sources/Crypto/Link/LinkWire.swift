@@ -35,6 +35,31 @@ enum LinkWire {
     }
     static var responseMinimum: Int { responseHeader + NoiseHandshake.responseOverhead + 1 + macsByteCount }
 
+    /// Message 1 with a message of `message` bytes inside; padded to its minimum.
+    static func initiationByteCount(message: Int) -> Int {
+        let fields = initiationFields + VarInt.byteCount(of: UInt64(message)) + message
+        return max(
+            initiationMinimum, initiationHeader + NoiseHandshake.initiationOverhead + fields + macsByteCount)
+    }
+
+    /// Message 2 with a message of `message` bytes inside.
+    static func responseByteCount(message: Int) -> Int {
+        responseHeader + NoiseHandshake.responseOverhead + VarInt.byteCount(of: UInt64(message)) + message
+            + macsByteCount
+    }
+
+    /// The prologue of a handshake: a label, a zero byte and message 1's header, so that a changed header fails.
+    static func prologue(connection: UInt32) -> InlineArray<28, UInt8> {
+        var storage = InlineArray<28, UInt8>(repeating: 0)
+        var writer = ByteWriter(storage.mutableSpan)
+        writer.append("mafalda-swarm link v1".utf8.span)
+        writer.append(UInt8(0))
+        writer.append(initiationType)
+        writer.append(version)
+        writer.append(connection)
+        return storage
+    }
+
     /// Message types below this belong to the link itself.
     static var firstControlType: UInt8 { 0x10 }
     /// Type and token.
@@ -49,14 +74,14 @@ struct LinkSecretKeys: Sendable {
     /// Noise's pre-shared key.
     let presharedKey: Bytes32
 
-    init(_ secret: Bytes32) {
+    init(_ secret: Bytes32, suite: CryptoSuite) {
         self.secret = secret
-        presharedKey = Hash.deriveKey(secret, label: "mafalda-swarm psk v1")
+        presharedKey = suite.deriveKey(secret, label: "mafalda-swarm psk v1")
     }
 
     /// The key of mac1 on packets to the owner of `receiver`.
-    func macKey(to receiver: PublicKey) -> Bytes32 {
-        receiver.bytes.withSpan { Hash.deriveKey(secret, label: "mafalda-swarm mac1 v1", context: $0) }
+    func macKey(to receiver: PublicKey, suite: CryptoSuite) -> Bytes32 {
+        receiver.bytes.withSpan { suite.deriveKey(secret, label: "mafalda-swarm mac1 v1", context: $0) }
     }
 }
 
@@ -88,13 +113,13 @@ extension CryptoSuite {
         return (packet.loadUInt64(at: end) ^ expected.0) | (packet.loadUInt64(at: end + 8) ^ expected.1) == 0
     }
 
-    /// Appends mac1 over `packet` under `key`, and mac2, which is zero until cookies are spoken.
-    func appendMacs(to packet: inout [UInt8], key: Bytes32) {
-        let expected = mac(key: key, packet.span)
-        let end = packet.count
-        packet.append(contentsOf: repeatElement(0, count: LinkWire.macsByteCount))
-        var target = packet.mutableSpan
-        target.store(expected.0, at: end)
-        target.store(expected.1, at: end + 8)
+    /// Writes mac1 under `key` into the room at the end of `packet`, and mac2, which is zero until cookies are spoken.
+    func writeMacs(into packet: inout MutableSpan<UInt8>, key: Bytes32) {
+        let end = packet.count - LinkWire.macsByteCount
+        let expected = mac(key: key, packet.span.extracting(0..<end))
+        packet.store(expected.0, at: end)
+        packet.store(expected.1, at: end + 8)
+        packet.store(UInt64(0), at: end + 16)
+        packet.store(UInt64(0), at: end + 24)
     }
 }

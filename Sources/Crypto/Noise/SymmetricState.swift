@@ -11,7 +11,9 @@ struct SymmetricState: Sendable {
     /// `protocolName` holds at most 64 bytes, so it is padded with zeros rather than hashed.
     init(protocolName: String, suite: CryptoSuite) {
         precondition(protocolName.utf8.count <= 64, "protocol name of \(protocolName.utf8.count) bytes")
-        let padded = Array(protocolName.utf8) + Array(repeating: 0, count: 64 - protocolName.utf8.count)
+        var padded = InlineArray<64, UInt8>(repeating: 0)
+        var target = padded.mutableSpan
+        target.copy(protocolName.utf8.span, to: 0)
         hash = Bytes64(padded.span) ?? .zero
         chainingKey = hash
         self.suite = suite

@@ -65,6 +65,14 @@ struct IDTable<Element: Identified>: Sendable {
         return high
     }
 
+    /// The elements whose ids share their first `bits` bits with `id`.
+    func range(ofPrefix id: NodeID, bits: Int) -> Range<Int> {
+        guard bits > 0 else { return 0..<count }
+        let low = id.bytes.word0 & ~(UInt64.max >> UInt64(bits))
+        let (next, overflow) = low.addingReportingOverflow(1 << UInt64(64 - bits))
+        return firstIndex(notBelow: low)..<(overflow ? count : firstIndex(notBelow: next))
+    }
+
     /// Inserts an element whose id is not in the table yet.
     mutating func insert(_ element: Element) {
         let place = insertionIndex(of: element.id)

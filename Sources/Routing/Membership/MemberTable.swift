@@ -199,13 +199,14 @@ struct MemberTable: Sendable {
         present.update(at: index) { $0.heard = CoarseInstant(instant) }
     }
 
-    /// Ends the tombstones that are due, and returns whose suspicions are. `nextExpiry` holds afterwards if every
+    /// Ends the tombstones that are due (`forgotten`: of those that failed), and returns whose suspicions are. `nextExpiry` holds afterwards if every
     /// suspicion returned is ended or put off.
-    mutating func takeExpired(at instant: MonotonicInstant) -> [NodeID] {
+    mutating func takeExpired(at instant: MonotonicInstant, forgotten: inout [MemberRecord]) -> [NodeID] {
         guard nextExpiry <= instant else { return [] }
         nextExpiry = .distantFuture
         for index in gone.elements.indices.reversed() {
             if gone[index].expires <= instant {
+                if gone[index].status == .failed { forgotten.append(gone[index].record) }
                 gone.remove(at: index)
             } else {
                 nextExpiry = min(nextExpiry, gone[index].expires)
@@ -220,6 +221,22 @@ struct MemberTable: Sendable {
             }
         }
         return due
+    }
+
+    /// Follows only the members that share `depth` bits with `own` from now on, and returns the living among the others.
+    mutating func setDepth(_ depth: Int, own: NodeID) -> [MemberRecord] {
+        self.depth = depth
+        let inside = present.range(ofPrefix: own, bits: depth)
+        var outside: [MemberRecord] = []
+        for index in present.elements.indices where !inside.contains(index) && !present[index].isSuspected {
+            outside.append(present[index].record)
+        }
+        present.keep(inside)
+        suspicions.keep(suspicions.range(ofPrefix: own, bits: depth))
+        gone.keep(gone.range(ofPrefix: own, bits: depth))
+        hashes = [UInt64](repeating: 0, count: Self.buckets)
+        for index in present.elements.indices { toggleHash(at: index) }
+        return outside
     }
 
     private mutating func endSuspicion(of id: NodeID) {
@@ -248,7 +265,7 @@ struct MemberTable: Sendable {
 
     func bucket(of id: NodeID) -> Int { Int(truncatingIfNeeded: (id.bytes.word0 << UInt64(depth)) >> 60) }
 
-    private static func hash(_ id: NodeID, version: UInt64, _ status: MemberStatus) -> UInt64 {
+    static func hash(_ id: NodeID, version: UInt64, _ status: MemberStatus) -> UInt64 {
         let state = Rendezvous.mix(version << 2 | UInt64(status.rawValue))
         return Rendezvous.mix(id.bytes.word0 ^ Rendezvous.mix(id.bytes.word1 ^ state))
     }

@@ -1,6 +1,14 @@
 import SwarmCore
 import SwarmCrypto
 
+/// How news came.
+enum NewsOrigin: Sendable {
+    /// On a probe or by itself: told on at once where it matters.
+    case pushed
+    /// In the page of a sync: a repair, told on with the next probes.
+    case page
+}
+
 extension Membership {
     /// Adds to what is told; urgent news is pushed within 10 ms, together with what else comes up. In a storm of news
     /// pushes keep a distance, so that more of it shares a message.
@@ -38,55 +46,108 @@ extension Membership {
         news.urgentWasPushed()
     }
 
-    /// Reads the list that ends most messages, and acts on each entry in turn.
+    /// Reads the list that ends most messages, and acts on each entry in turn. False where it is malformed.
     mutating func receiveNews(
-        _ reader: inout ByteReader, from peer: Peer, isUrgent: Bool, at now: Now, into out: inout MessageOutbox,
-        events: inout EventBuffer<MembershipEvent>
-    ) {
+        _ reader: inout ByteReader, from peer: Peer, _ origin: NewsOrigin, at now: Now,
+        into out: inout MessageOutbox, events: inout EventBuffer<MembershipEvent>
+    ) -> Bool {
         guard let count = reader.readUInt8(), Int(count) <= RoutingLimits.newsEntriesPerMessage else {
-            return refusals.add(.malformed)
+            refusals.add(.malformed)
+            return false
         }
+        var revivals = 0
         for _ in 0..<count {
-            guard let entry = reader.readLengthPrefixed(limit: RoutingLimits.descriptionBytes), entry.count > 0 else {
-                return refusals.add(.malformed)
+            guard let entry = reader.readLengthPrefixed(limit: RoutingLimits.entryBytes), entry.count > 0 else {
+                refusals.add(.malformed)
+                return false
             }
-            receiveEntry(entry, from: peer, isUrgent: isUrgent, at: now, into: &out, events: &events)
+            if entry[0] == News.sampledTag {
+                receiveSampled(entry, at: now)
+            } else if let status = MemberStatus(rawValue: entry[0]) {
+                if status != .alive {
+                    receiveStatus(entry, from: peer, origin, at: now, into: &out, events: &events)
+                } else if let record = record(of: entry) {
+                    receiveAlive(record, from: peer, origin, &revivals, at: now, into: &out, events: &events)
+                }
+            }
         }
+        return true
     }
 
-    private mutating func receiveEntry(
-        _ entry: Span<UInt8>, from peer: Peer, isUrgent: Bool, at now: Now, into out: inout MessageOutbox,
+    private mutating func record(of entry: Span<UInt8>) -> MemberRecord? {
+        let record = interner.map { $0.record(of: entry, suite) } ?? MemberRecord(entry: entry, suite)
+        if record == nil { refusals.add(.implausible) }
+        return record
+    }
+
+    private mutating func receiveStatus(
+        _ entry: Span<UInt8>, from peer: Peer, _ origin: NewsOrigin, at now: Now, into out: inout MessageOutbox,
         events: inout EventBuffer<MembershipEvent>
     ) {
-        // A tag of a later version is passed over.
-        guard let status = MemberStatus(rawValue: entry[0]) else { return }
-        guard status == .alive else {
-            guard case .status(_, let id, let version, let accuser) = NewsEntry.parse(entry, suite).entry else {
-                return refusals.add(.implausible)
-            }
-            return applyStatus(
-                status, of: id, version: version, accuser: accuser, isUrgent: isUrgent, at: now, events: &events)
+        guard case .status(let status, let id, let version, let accuser) = NewsEntry.parse(entry, suite).entry else {
+            return refusals.add(.implausible)
         }
-        let made = interner.map { $0.record(of: entry, suite) } ?? MemberRecord(entry: entry, suite)
-        guard let record = made else { return refusals.add(.implausible) }
-        applyAlive(record, isUrgent: isUrgent, at: now, events: &events)
+        guard id == own.contact.id else {
+            return applyStatus(
+                status, of: id, version: version, accuser: accuser, origin, at: now, events: &events)
+        }
+        // Somebody believes this node suspected, failed or gone. Whoever says so is the first to hear otherwise: it may
+        // be across a partition that has just healed.
+        if version >= own.version { refute(version: version, at: now) }
+        send(.alive(ownRecord), to: peer.contact, into: &out)
+    }
+
+    private mutating func receiveAlive(
+        _ record: MemberRecord, from peer: Peer, _ origin: NewsOrigin, _ revivals: inout Int, at now: Now,
+        into out: inout MessageOutbox, events: inout EventBuffer<MembershipEvent>
+    ) {
+        if origin == .page, revivals < RoutingLimits.revivalsPerPage, let index = table.gone.index(of: record.id),
+            table.gone[index].status == .failed, table.gone[index].version >= record.version
+        {
+            // Alive there, failed here: it alone can settle that, by a higher version.
+            revivals += 1
+            sendPing(to: record.contact, .gone(.failed), at: now, into: &out)
+        }
+        applyAlive(record, from: peer, origin, at: now, events: &events)
         // A restarted node may speak in a version lower than the one remembered (its clock went back): tell it, so
         // that it raises its own.
         if record.id == peer.id { tellIfOutdated(peer, version: record.version, into: &out) }
     }
 
-    /// Sends `peer` what is known of it if that is in a later version than the one it speaks in.
-    func tellIfOutdated(_ peer: Peer, version: UInt64, into out: inout MessageOutbox) {
-        guard let known = table.record(of: peer.id), known.version > version else { return }
-        out.append(to: peer.contact) { writer in
+    private mutating func receiveSampled(_ entry: Span<UInt8>, at now: Now) {
+        var reader = ByteReader(entry)
+        _ = reader.readUInt8()
+        guard let age = reader.readUInt16(), let record = record(of: reader.readRest()) else {
+            return refusals.add(.implausible)
+        }
+        guard record.id != own.contact.id else { return }
+        if cell.isSettled, isInCell(record.id) {
+            // Of the own cell, but unknown or held failed: only itself can say that it is alive.
+            if table.present.index(of: record.id) == nil { addHint(record.contact) }
+            return
+        }
+        foreign.offer(
+            record, vouched: now.monotonic - .seconds(Int64(age)), own: own.contact.id, depth: cell.bits,
+            at: now.monotonic, using: &generator)
+    }
+
+    func send(_ item: News, to contact: Contact, into out: inout MessageOutbox) {
+        out.append(to: contact) { writer in
             writer.append(MembershipMessageType.news)
             writer.append(UInt8(1))
-            News.alive(known).write(to: &writer)
+            item.write(to: &writer)
         }
     }
 
+    /// Sends `peer` what is known of it if that is in a later version than the one it speaks in.
+    func tellIfOutdated(_ peer: Peer, version: UInt64, into out: inout MessageOutbox) {
+        guard let known = table.record(of: peer.id), known.version > version else { return }
+        send(.alive(known), to: peer.contact, into: &out)
+    }
+
     private mutating func applyAlive(
-        _ record: MemberRecord, isUrgent: Bool, at now: Now, events: inout EventBuffer<MembershipEvent>
+        _ record: MemberRecord, from peer: Peer, _ origin: NewsOrigin, at now: Now,
+        events: inout EventBuffer<MembershipEvent>
     ) {
         let id = record.id
         guard id != own.contact.id else {
@@ -95,9 +156,12 @@ extension Membership {
             }
             return
         }
+        guard isInCell(id) else { return noteForeign(record, from: peer, origin, at: now) }
+        let isUrgent = origin == .pushed
         guard let known = table.version(of: id) else {
             guard table.setAlive(record, at: now.monotonic) else { return refusals.add(.tableFull) }
-            watch.joined(id, in: table.present)
+            if !foreign.members.isEmpty { foreign.remove(id) }
+            watchJoined(id)
             events.append(.joined(record.contact))
             return tell(.alive(record), isUrgent: isUrgent, at: now)
         }
@@ -114,7 +178,7 @@ extension Membership {
         }
         switch standing {
         case .stranger, .gone:
-            watch.joined(id, in: table.present)
+            watchJoined(id)
             events.append(.joined(record.contact))
         case .alive where isRestart, .suspected where isRestart:
             events.append(.failed(id))
@@ -129,18 +193,36 @@ extension Membership {
         tell(.alive(record), isUrgent: isUrgent && isNotable, isMinor: !isNotable, at: now)
     }
 
+    /// A member of another cell, from itself or from those who watch it, or a later version of one in the sample.
+    private mutating func noteForeign(_ record: MemberRecord, from peer: Peer, _ origin: NewsOrigin, at now: Now) {
+        guard record.id == peer.id || origin == .page || foreign.members.index(of: record.id) != nil else {
+            return refusals.add(.unknownSubject)
+        }
+        foreign.offer(
+            record, vouched: now.monotonic, own: own.contact.id, depth: cell.bits, at: now.monotonic,
+            using: &generator)
+    }
+
     mutating func applyStatus(
-        _ status: MemberStatus, of id: NodeID, version: UInt64, accuser: UInt64, isUrgent: Bool, at now: Now,
+        _ told: MemberStatus, of id: NodeID, version: UInt64, accuser: UInt64, _ origin: NewsOrigin, at now: Now,
         events: inout EventBuffer<MembershipEvent>
     ) {
-        guard id != own.contact.id else {
-            if version >= own.version { refute(version: version, at: now) }
-            return
-        }
         guard let known = table.version(of: id), let before = table.standing(of: id).status else {
+            if told != .suspected, let index = foreign.members.index(of: id),
+                foreign.members[index].record.version <= version
+            {
+                return foreign.remove(id)
+            }
             return refusals.add(.unknownSubject)
         }
         guard version >= known else { return refusals.add(.stale) }
+        var status = told
+        if told == .failed, before.isPresent {
+            // Where a partition has healed, each side calls the other failed. So whoever is thought alive here has its
+            // chance to refute first; in an honest failure the suspicion went ahead by seconds.
+            if before == .alive { status = .suspected }
+            if before == .suspected, suspicionIsYoung(id, at: now) { return }
+        }
         if version > known || status > before {
             setStatus(status, of: id, version: version, accuser: accuser, at: now, events: &events)
         } else if status == .suspected, before == .suspected {
@@ -149,7 +231,12 @@ extension Membership {
         } else {
             return
         }
-        tell(.status(status, id, version: version, accuser: accuser), isUrgent: isUrgent, at: now)
+        tell(.status(status, id, version: version, accuser: accuser), isUrgent: origin == .pushed, at: now)
+    }
+
+    private func suspicionIsYoung(_ id: NodeID, at now: Now) -> Bool {
+        guard let index = table.suspicions.index(of: id) else { return false }
+        return now.monotonic - table.suspicions[index].since < .seconds(2)
     }
 
     /// Changes a member's status for the worse (or, in a later version, from gone to suspected) and says so once.
@@ -167,7 +254,7 @@ extension Membership {
             // News of a higher version finds the member failed: suspected is then a return.
             let record = table.gone[index].record
             _ = table.setAlive(record, at: now.monotonic)
-            watch.joined(id, in: table.present)
+            watchJoined(id)
             events.append(.joined(record.contact))
         }
         guard let index = table.present.index(of: id) else { return }
@@ -180,12 +267,13 @@ extension Membership {
             return
         }
         table.bury(at: index, as: status, version: version, at: now.monotonic, until: tombstoneEnd)
-        watch.left(id)
+        watchLeft(id)
         probes.removeAll { $0.id == id }
         events.append(status == .left ? .left(id) : .failed(id))
         if table.present.isEmpty {
             joinInterval = timing.joinRetryMinimum
             nextJoin = now.monotonic
+            if cell.bits > 0 { becomeNewcomer(at: now) }
         }
     }
 
@@ -203,7 +291,7 @@ extension Membership {
         table.setSuspicionEnd(of: id, at: suspicionEnd(of: table.suspicions[index]))
     }
 
-    /// Somebody believes this node suspected, failed, gone, or still to be its former self.
+    /// Somebody believes this node gone, or still to be its former self.
     mutating func refute(version: UInt64, at now: Now) {
         raiseVersion(above: version)
         tell(.alive(ownRecord), isUrgent: true, at: now)
@@ -211,7 +299,10 @@ extension Membership {
 
     /// Ends the tombstones and suspicions that are due.
     mutating func expireMembers(at now: Now, events: inout EventBuffer<MembershipEvent>) {
-        for id in table.takeExpired(at: now.monotonic) {
+        var forgotten: [MemberRecord] = []
+        let due = table.takeExpired(at: now.monotonic, forgotten: &forgotten)
+        for record in forgotten { lose(record, at: now) }
+        for id in due {
             guard let index = table.suspicions.index(of: id) else { continue }
             let suspicion = table.suspicions[index]
             let end = suspicionEnd(of: suspicion)
@@ -239,8 +330,7 @@ extension Membership {
         else { return }
         nextCoordinate = now.monotonic + coordinateInterval
         let limit = timing.coordinateIntervalPerMember * Int64(table.present.count)
-        coordinateInterval = min(
-            coordinateInterval * 2, max(limit, timing.coordinateInterval * 4), timing.coordinateIntervalMaximum)
+        coordinateInterval = min(max(limit, timing.coordinateInterval * 2), timing.coordinateIntervalMaximum)
         scheduleDescription(at: now)
     }
 

@@ -2,14 +2,16 @@ import SwarmCore
 import SwarmCrypto
 
 extension Membership {
-    /// Brings the probes in line with the watch list where that has changed.
+    /// Brings the probes in line with the watch lists where those have changed.
     mutating func updateWatches(at now: Now) {
-        if watch.isStale, nextWatchRebuild <= now.monotonic {
+        if watch.isStale || fineWatch?.isStale == true, nextWatchRebuild <= now.monotonic {
             nextWatchRebuild = now.monotonic + .milliseconds(500)
             watch.rebuild(from: table.present)
+            fineWatch?.rebuild(from: table.present)
         }
-        guard watch.isChanged else { return }
-        let watched = watch.takeWatched()
+        guard watch.isChanged || fineWatch?.isChanged == true else { return }
+        var watched = watch.takeWatched()
+        for id in fineWatch?.takeWatched() ?? [] where !watched.contains(id) { watched.append(id) }
         probes.removeAll { probe in !watched.contains(probe.id) }
         for id in watched where !probes.contains(where: { $0.id == id }) {
             guard let index = table.present.index(of: id) else { continue }
@@ -86,7 +88,7 @@ extension Membership {
         guard let version = table.version(of: probe.id) else { return }
         // Through the same door as news from others: counts us as an accuser and tells everybody.
         applyStatus(
-            .suspected, of: probe.id, version: version, accuser: own.contact.id.prefix, isUrgent: true, at: now,
+            .suspected, of: probe.id, version: version, accuser: own.contact.id.prefix, .pushed, at: now,
             events: &events)
     }
 
@@ -104,7 +106,7 @@ extension Membership {
         return .status(status, id, version: version, accuser: accuser ?? own.contact.id.prefix)
     }
 
-    private mutating func sendPing(
+    mutating func sendPing(
         to contact: Contact, _ standing: MemberTable.Standing, at now: Now, into out: inout MessageOutbox
     ) {
         let notice = notice(for: contact.id, standing)
@@ -112,6 +114,7 @@ extension Membership {
             writer.append(MembershipMessageType.ping)
             writer.append(now.monotonic.nanoseconds)
             appendNews(after: notice, to: &writer)
+            writer.append(cell.told)
         }
     }
 
@@ -135,9 +138,11 @@ extension Membership {
         // A first handshake message may be a replay: it is answered, its news is not believed.
         var notice: News?
         if peer.isConfirmed {
-            receiveNews(&reader, from: peer, isUrgent: true, at: now, into: &out, events: &events)
+            if receiveNews(&reader, from: peer, .pushed, at: now, into: &out, events: &events) {
+                hearDepth(reader.readUInt8(), from: peer.id, at: now, events: &events)
+            }
             let standing = greet(peer.id, at: now)
-            if standing == .stranger { beginSync(with: peer.contact, at: now, into: &out) }
+            if standing == .stranger, isInCell(peer.id) { beginSync(with: peer.contact, at: now, into: &out) }
             notice = self.notice(for: peer.id, standing)
         }
         out.append(to: peer.contact) { writer in
@@ -147,6 +152,7 @@ extension Membership {
             writer.append(own.load)
             own.coordinate.write(to: &writer)
             if peer.isConfirmed { appendNews(after: notice, to: &writer) } else { writer.append(UInt8(0)) }
+            writer.append(cell.told)
         }
     }
 
@@ -157,7 +163,9 @@ extension Membership {
         guard let timestamp = reader.readUInt64(), let version = reader.readUInt64(), let load = reader.readUInt16(),
             let coordinate = Coordinate(from: &reader), load <= 1000
         else { return refusals.add(.malformed) }
-        receiveNews(&reader, from: peer, isUrgent: true, at: now, into: &out, events: &events)
+        if receiveNews(&reader, from: peer, .pushed, at: now, into: &out, events: &events) {
+            hearDepth(reader.readUInt8(), from: peer.id, at: now, events: &events)
+        }
         if !relayed.isEmpty { finishRelayedProbes(of: peer.id, timestamp: timestamp, into: &out) }
         guard greet(peer.id, at: now) != .stranger else { return }
         guard let index = probes.firstIndex(where: { $0.id == peer.id }) else {
@@ -188,9 +196,9 @@ extension Membership {
             return refusals.add(.malformed)
         }
         _ = greet(peer.id, at: now)
-        receiveNews(&reader, from: peer, isUrgent: true, at: now, into: &out, events: &events)
+        _ = receiveNews(&reader, from: peer, .pushed, at: now, into: &out, events: &events)
         // Only members are probed, at the address we know: nobody makes us knock elsewhere.
-        guard let record = table.record(of: target.id) else {
+        guard let record = record(of: target.id) else {
             refusals.add(.unknownSubject)
             return sendIndirectResult(to: peer.contact, timestamp: timestamp, reached: false, into: &out)
         }

@@ -2,7 +2,8 @@ import SwarmCore
 
 /// What the owner reads.
 extension Membership {
-    /// All known members without this node, by id; the dead stay for two minutes.
+    /// All known members without this node, by id; the dead stay for two minutes. In a large swarm these are the own
+    /// cell and a sample of the rest, of which nobody here knows more than that they were alive a short while ago.
     package var members: [Member] {
         var members: [Member] = []
         members.reserveCapacity(table.count)
@@ -15,19 +16,41 @@ extension Membership {
             members.append(member(present))
         }
         for index in goneIndex..<table.gone.count { members.append(member(table.gone[index])) }
-        return members
+        guard !foreign.members.isEmpty else { return members }
+        return (members + foreign.members.elements.map { member($0) }).sorted { $0.id < $1.id }
     }
 
-    /// Members that are alive or suspected, without this node.
-    package var presentCount: Int { table.present.count }
+    /// Known members that are alive or suspected, without this node.
+    package var presentCount: Int { table.present.count + foreign.members.count }
+
+    /// Leading bits of the id that this node's cell shares; 0 while it follows the whole swarm.
+    package var cellDepth: Int { cell.bits }
+    /// Members of the own cell, this node included.
+    package var cellCount: Int { table.present.count + 1 }
+    /// How many nodes the swarm has: exact while undivided, else by the size of the cell.
+    package var estimatedSize: Int { cellCount << cell.bits }
+
+    /// The mean and the greatest load (0–1000 ‰) of the own cell, which is a fair sample of the swarm.
+    package var sampledLoad: (mean: Int, maximum: Int) {
+        var sum = Int(own.load)
+        var maximum = Int(own.load)
+        for present in table.present.elements {
+            sum += Int(present.record.load)
+            maximum = max(maximum, Int(present.record.load))
+        }
+        return (sum / cellCount, maximum)
+    }
 
     package func member(_ id: NodeID) -> Member? {
         if let index = table.present.index(of: id) { return member(table.present[index]) }
-        return table.gone.index(of: id).map { member(table.gone[$0]) }
+        if let index = table.gone.index(of: id) { return member(table.gone[index]) }
+        return foreign.members.index(of: id).map { member(foreign.members[$0]) }
     }
 
     /// `member(_:)?.status` without putting the rest together.
-    package func status(of id: NodeID) -> MemberStatus? { table.standing(of: id).status }
+    package func status(of id: NodeID) -> MemberStatus? {
+        table.standing(of: id).status ?? (foreign.members.index(of: id) == nil ? nil : .alive)
+    }
 
     /// Measured where this node measures, else predicted by coordinates; nil for strangers and before any measurement.
     package func predictedRoundTrip(from first: NodeID, to second: NodeID) -> Interval? {
@@ -41,7 +64,12 @@ extension Membership {
 
     private func coordinate(of id: NodeID) -> Coordinate? {
         if id == own.contact.id { return own.coordinate }
-        return probe(of: id)?.coordinate ?? table.record(of: id)?.coordinate
+        return probe(of: id)?.coordinate ?? record(of: id)?.coordinate
+    }
+
+    /// The description of a member of whichever cell.
+    func record(of id: NodeID) -> MemberRecord? {
+        table.record(of: id) ?? foreign.members.index(of: id).map { foreign.members[$0].record }
     }
 
     private func probe(of id: NodeID) -> Probe? { probes.first { $0.id == id } }
@@ -65,5 +93,11 @@ extension Membership {
             quality: LinkQuality())
         member.description.version = gone.version
         return member
+    }
+
+    private func member(_ foreign: ForeignMember) -> Member {
+        Member(
+            description: foreign.record.description, status: .alive, statusSince: foreign.vouched, lastHeard: nil,
+            quality: LinkQuality())
     }
 }

@@ -21,12 +21,21 @@ package struct Membership: ~Copyable, PeerMachine {
     package internal(set) var own: MemberDescription
     /// The same as it was told last, under its version.
     var ownRecord: MemberRecord
+    /// The cell this node follows; while the swarm is small, all of it.
     var table = MemberTable()
+    let sizes: CellSizes
+    var cell = CellDepth()
+    var foreign: ForeignSample
+    /// Members that failed or strayed and are asked now and then whether they are back, and since when.
+    var lost: [LostMember] = []
     var news = NewsQueue()
     var generator: SeededGenerator
     package internal(set) var refusals = Counters<RoutingRefusal>()
 
     var watch: WatchList
+    /// Beside it while some of the cell divide it more finely: they watch only their part, so theirs has watchers of
+    /// its own from here too, and nobody is left to monitors that do not know it.
+    var fineWatch: WatchList?
     var nextWatchRebuild: MonotonicInstant
     /// Those this node monitors.
     var probes: [Probe] = []
@@ -37,6 +46,9 @@ package struct Membership: ~Copyable, PeerMachine {
     var localHealth = 0
 
     var seeds: [Contact] = []
+    /// From `meet`, to be asked at the next `advance`.
+    var hints: [Contact] = []
+    var lastHint: MonotonicInstant
     var syncs: [SyncSession] = []
     var nextSync: MonotonicInstant
     var nextJoin: MonotonicInstant?
@@ -57,6 +69,8 @@ package struct Membership: ~Copyable, PeerMachine {
         timing = configuration.timing
         suite = configuration.suite
         interner = configuration.interner
+        sizes = configuration.sizes
+        foreign = ForeignSample(limit: configuration.sizes.foreign)
         own = MemberDescription(
             contact: configuration.contact, version: min(max(now.wallMilliseconds, 1), RoutingLimits.version / 2),
             instance: generator.next(), freeChildSlots: configuration.freeChildSlots, roles: configuration.roles,
@@ -69,6 +83,7 @@ package struct Membership: ~Copyable, PeerMachine {
         nextSync = now.monotonic + generator.jittered(configuration.timing.syncInterval, by: 0.5)
         joinInterval = configuration.timing.joinRetryMinimum
         lastDescription = now.monotonic
+        lastHint = now.monotonic
         nextCoordinate = now.monotonic
         coordinateInterval = configuration.timing.coordinateInterval
         self.generator = generator
@@ -88,7 +103,14 @@ package struct Membership: ~Copyable, PeerMachine {
         }
         joinInterval = timing.joinRetryMinimum
         if !seeds.isEmpty { nextJoin = now.monotonic }
+        if !seeds.isEmpty, table.present.isEmpty { becomeNewcomer(at: now) }
         settleDeadline()
+    }
+
+    /// Alone, and told of others: they know how the swarm is divided.
+    mutating func becomeNewcomer(at now: Now) {
+        cell.isSettled = false
+        cell.settlesAt = now.monotonic + CellDepth.patience
     }
 
     /// Tells some members that this node leaves on purpose. Final: nothing is sent or expected afterwards.
@@ -140,6 +162,7 @@ package struct Membership: ~Copyable, PeerMachine {
     ) {
         guard deadline <= now.monotonic else { return }
         expireMembers(at: now, events: &events)
+        considerDepth(at: now, events: &events)
         runProbes(at: now, into: &out, events: &events)
         // Our own accusation may be the second one against somebody, which ends an old suspicion at once.
         expireMembers(at: now, events: &events)
@@ -170,13 +193,18 @@ package struct Membership: ~Copyable, PeerMachine {
             receiveIndirectResult(&reader, from: peer, at: now)
         case MembershipMessageType.news:
             _ = greet(peer.id, at: now)
-            receiveNews(&reader, from: peer, isUrgent: true, at: now, into: &out, events: &events)
+            _ = receiveNews(&reader, from: peer, .pushed, at: now, into: &out, events: &events)
         case MembershipMessageType.syncRequest:
             receiveSyncRequest(&reader, from: peer, at: now, into: &out, events: &events)
         case MembershipMessageType.syncPage:
             receiveSyncPage(&reader, from: peer, at: now, into: &out, events: &events)
+        case MembershipMessageType.syncDifference:
+            receiveSyncDifference(&reader, from: peer, at: now, into: &out, events: &events)
+        case MembershipMessageType.pull:
+            receivePull(&reader, from: peer, at: now, into: &out, events: &events)
         default: refusals.add(.unknownType)
         }
+        if table.present.count >= sizes.limit(at: cell.bits) { considerDepth(at: now, events: &events) }
         updateWatches(at: now)
         settleDeadline()
     }
@@ -188,7 +216,9 @@ package struct Membership: ~Copyable, PeerMachine {
         if let nextJoin { earliest = min(earliest, nextJoin) }
         if let nextPush { earliest = min(earliest, nextPush) }
         if let nextDescription { earliest = min(earliest, nextDescription) }
-        if watch.isStale { earliest = min(earliest, nextWatchRebuild) }
+        if !hints.isEmpty { earliest = min(earliest, lastHint + .milliseconds(100)) }
+        if let since = cell.smallSince { earliest = min(earliest, since + CellDepth.patience) }
+        if watch.isStale || fineWatch?.isStale == true { earliest = min(earliest, nextWatchRebuild) }
         for index in probes.indices { earliest = min(earliest, probes[index].deadline) }
         for probe in relayed { earliest = min(earliest, probe.expires) }
         for sync in syncs { earliest = min(earliest, sync.retryAt) }

@@ -10,6 +10,7 @@ package struct MembershipConfiguration: Sendable {
     package var roles: MemberRoles
     package var freeChildSlots: UInt16
     package var timing = MembershipTiming()
+    package var sizes = CellSizes()
     /// Computes the ids of contacts that peers name.
     package var suite: CryptoSuite
     /// Shares equal descriptions among the nodes of a simulation.
@@ -52,8 +53,8 @@ package struct MembershipTiming: Sendable {
     package var tombstone: Interval = .seconds(120)
     /// Own load is told at most this often.
     package var descriptionInterval: Interval = .seconds(2)
-    /// The own coordinate is told after this time, then after twice, four times… up to half a second for each member,
-    /// within bounds: at rest it only trembles, and each telling costs every member some hundred bytes a few times.
+    /// The own coordinate is told for the second time after this, later every half second for each member, within
+    /// bounds: at rest it only trembles, and each telling costs every member some hundred bytes a few times.
     package var coordinateInterval: Interval = .seconds(10)
     package var coordinateIntervalPerMember: Interval = .milliseconds(500)
     package var coordinateIntervalMaximum: Interval = .seconds(600)

@@ -3,9 +3,9 @@ import SwarmCrypto
 
 /// First bytes of membership messages (0x30–0x3f).
 package enum MembershipMessageType {
-    /// timestamp u64 · news.
+    /// timestamp u64 · news · depth u8.
     package static var ping: UInt8 { 0x30 }
-    /// timestamp echoed u64 · version u64 · load u16 · coordinate · news.
+    /// timestamp echoed u64 · version u64 · load u16 · coordinate · news · depth u8.
     package static var acknowledgement: UInt8 { 0x31 }
     /// timestamp u64 · target contact · news: "probe the target for me".
     package static var indirectPing: UInt8 { 0x32 }
@@ -13,10 +13,15 @@ package enum MembershipMessageType {
     package static var indirectResult: UInt8 { 0x33 }
     /// news: pushed at once, or a leave.
     package static var news: UInt8 { 0x34 }
-    /// cursor 32 · 16 × bucket hash u64 · news (the sender itself): "send what I lack".
+    /// depth u8 · 16 × bucket hash u64 · news (the sender itself): "where do our lists differ?".
     package static var syncRequest: UInt8 { 0x35 }
-    /// last of this answer u8 · next cursor 32 (zero: the end) · news.
+    /// last of this answer u8 · next cursor 32 (zero: the end) · news · depth u8.
     package static var syncPage: UInt8 { 0x36 }
+    /// depth u8 · buckets that differ u16: the answer to 0x35 within a cell.
+    package static var syncDifference: UInt8 { 0x37 }
+    /// depth u8 · after 32 · until 32 · buckets u16 · count u8 · digest u32 each · news (the sender itself): "send what
+    /// is not among these".
+    package static var pull: UInt8 { 0x38 }
 }
 
 /// One piece of news about a member.

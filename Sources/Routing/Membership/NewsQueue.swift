@@ -5,11 +5,14 @@ enum News: Sendable {
     case alive(MemberRecord)
     /// Suspected, failed or left, in the words of `NewsEntry.status`.
     case status(MemberStatus, NodeID, version: UInt64, accuser: UInt64)
+    /// A member of whichever cell, known to have been alive `age` seconds ago.
+    case sampled(MemberRecord, age: UInt16)
 
     var subject: NodeID {
         switch self {
         case .alive(let record): record.id
         case .status(_, let id, _, _): id
+        case .sampled(let record, _): record.id
         }
     }
 
@@ -18,8 +21,12 @@ enum News: Sendable {
         switch self {
         case .alive(let record): record.entry.count + VarInt.byteCount(of: UInt64(record.entry.count))
         case .status: 1 + Self.statusBytes
+        case .sampled(let record, _): record.entry.count + 3 + VarInt.byteCount(of: UInt64(record.entry.count + 3))
         }
     }
+
+    /// Of a sampled entry: tag · age u16 in seconds · the entry of an alive member.
+    static var sampledTag: UInt8 { 4 }
 
     /// Tag, id, version and accuser.
     static var statusBytes: Int { 49 }
@@ -36,6 +43,12 @@ enum News: Sendable {
             writer.append(id.bytes)
             writer.append(version)
             writer.append(accuser)
+        case .sampled(let record, let age):
+            let entry = record.entry
+            writer.appendVarint(UInt64(entry.count + 3))
+            writer.append(Self.sampledTag)
+            writer.append(age)
+            writer.append(entry.span)
         }
     }
 }

@@ -103,10 +103,7 @@ struct WatchList: Sendable {
     }
 
     private func scope(in table: IDTable<PresentMember>) -> Range<Int> {
-        guard depth > 0 else { return 0..<table.count }
-        let low = own.bytes.word0 & ~(UInt64.max >> UInt64(depth))
-        let (next, overflow) = low.addingReportingOverflow(1 << UInt64(64 - depth))
-        return table.firstIndex(notBelow: low)..<(overflow ? table.count : table.firstIndex(notBelow: next))
+        table.range(ofPrefix: own, bits: depth)
     }
 
     private mutating func enter(_ id: NodeID, from table: IDTable<PresentMember>, _ scope: Range<Int>) {

@@ -18,6 +18,8 @@ package enum CompositionLimits {
     package static var listings: Int { 16 }
     /// A publisher that has not connected for this long no longer holds its name against the next.
     package static var connectTime: Interval { .seconds(5) }
+    /// Names announced by hand (`mafalda dht put`) at one time: a tool for looking, not for publishing.
+    package static var announcements: Int { 64 }
     /// Streams of one listing.
     package static var listedStreams: Int { 1000 }
     /// The publisher of a plain RTP description gives at most this many ports.

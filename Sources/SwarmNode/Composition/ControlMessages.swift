@@ -5,12 +5,12 @@ import SwarmCore
 /// What the node's users ask of the composition. Each request is answered by exactly one `ControlReply` with its id,
 /// at the latest after `CompositionLimits.requestTimeout`.
 package enum ControlRequest: Sendable {
-    /// WHIP: an SDP offer that wants to publish.
-    case publish(StreamName, offer: String)
+    /// WHIP: an SDP offer that wants to publish. A name bound to a key needs that key's word for this node.
+    case publish(StreamName, offer: String, delegation: Delegation? = nil)
     /// WHEP: an SDP offer that wants to play.
     case play(StreamName, offer: String)
     /// An SDP file that describes clear RTP sent to this host.
-    case publishPlainRTP(StreamName, description: String)
+    case publishPlainRTP(StreamName, description: String, delegation: Delegation? = nil)
     /// Trickled candidates, or an ICE restart. `entityTag` nil matches any.
     case patch(session: String, entityTag: String?, fragment: String)
     case delete(session: String)
@@ -27,8 +27,13 @@ package enum ControlRequest: Sendable {
     case statistics
     /// Where the stream is published, as the DHT has it.
     case locate(StreamName)
-    /// A record of the name with this node as its origin, and no stream behind it; or the end of that.
-    case announce(StreamName, isWithdrawn: Bool)
+    /// A record of the name with this node as its origin, and no stream behind it, until it is withdrawn or its time is
+    /// over; or the end of that.
+    case announce(StreamName, isWithdrawn: Bool, lifetime: Interval? = nil)
+    /// Whether a known node's DHT answers.
+    case ping(NodeID)
+    /// What this node's DHT knows and holds.
+    case discovery
 }
 
 package struct RequestID: Hashable, Sendable {
@@ -47,6 +52,9 @@ package enum ControlReply: Sendable {
     case statistics(NodeStatistics)
     /// Nil where the stream is not live.
     case location(StreamLocation?)
+    /// The round trip, nil where no answer came.
+    case pinged(Interval?)
+    case discovery(DiscoverySnapshot)
     case refused(ControlRefusal)
 }
 
@@ -64,7 +72,10 @@ package enum ControlRefusal: Error, Sendable, Equatable {
     case notLive
     case nameTaken
     case full
+    /// The name is bound to a key that has not, or not validly, given it to this node; one line says why.
+    case notDelegated(String)
     case unknownSession
+    case unknownNode
     case entityTagMismatch
     case timedOut
     case stopping
@@ -120,6 +131,29 @@ package struct StreamSnapshot: Sendable {
     package var viewers: Int
     package var children: Int
     package var isCarried: Bool
+}
+
+/// A node's part of the DHT.
+package struct DiscoverySnapshot: Sendable {
+    package struct Row: Sendable {
+        package var id: NodeID
+        package var addresses: AddressList
+        package var roundTrip: Interval?
+        /// Since it was last heard.
+        package var silence: Interval
+        /// Requests in a row that it left unanswered.
+        package var failures: Int
+        /// Among the nearest to this node.
+        package var isSibling: Bool
+    }
+
+    /// Nodes of the swarm, as the density of ids tells.
+    package var estimatedNodes: Double
+    /// Nearest to this node first.
+    package var rows: [Row]
+    package var published: [StreamName]
+    /// Other nodes' living records, what is remembered of dead ones, and cached copies.
+    package var records: RecordStore.Counts
 }
 
 /// The way of a stream from its origin to this node; the origin alone where the stream does not come here.

@@ -6,7 +6,7 @@ import SwarmCore
 struct PendingRequests {
     enum Kind {
         /// A publisher whose name is being checked in the DHT.
-        case publish(StreamName, PublishSource)
+        case publish(StreamName, PublishSource, Delegation?)
         /// A viewer: the stream's entry holds the offer.
         case play(StreamName)
         case listing(prefix: String)
@@ -14,6 +14,7 @@ struct PendingRequests {
         case locate(StreamName)
         /// The route of a stream that does not come here.
         case trace(StreamName)
+        case ping
     }
 
     enum PublishSource {
@@ -66,7 +67,7 @@ struct PendingRequests {
         case .listing: listingCount -= 1
         case .statistics(let token):
             if collection?.token == token, waiting(forStatistics: token).isEmpty { collection = nil }
-        case .publish, .play, .locate, .trace: break
+        case .publish, .play, .locate, .trace, .ping: break
         }
         return kind
     }

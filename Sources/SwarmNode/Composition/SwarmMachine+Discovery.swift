@@ -36,19 +36,83 @@ extension SwarmMachine {
     /// Makes this node the origin of `name` in the DHT alone, or takes that back. A name that is published here in
     /// earnest is left as it is.
     mutating func announce(
-        _ id: RequestID, _ name: StreamName, isWithdrawn: Bool, at now: Now, events: inout EventBuffer<SwarmEvent>
+        _ id: RequestID, _ name: StreamName, isWithdrawn: Bool, lifetime: Interval?, at now: Now,
+        events: inout EventBuffer<SwarmEvent>
     ) {
         guard streams[name]?.isOrigin != true else { return refuse(id, .nameTaken, events: &events) }
+        announcements.remove(name)
         if isWithdrawn {
             dht.unpublish(name, at: now, into: &messages, events: &dhtEvents)
-        } else {
-            let epoch = now.wallMilliseconds
-            guard dht.publish(name, epoch: epoch, at: now, into: &messages, events: &dhtEvents) else {
+            return reply(id, .accepted, events: &events)
+        }
+        if let lifetime {
+            guard announcements.add(name, until: now.monotonic + lifetime) else {
                 return refuse(id, .full, events: &events)
             }
         }
-        reply(id, .accepted, events: &events)
+        let isTaken = dht.publish(
+            name, epoch: now.wallMilliseconds, at: now, into: &messages, events: &dhtEvents)
+        if isTaken {
+            reply(id, .accepted, events: &events)
+        } else {
+            announcements.remove(name)
+            refuse(id, .full, events: &events)
+        }
     }
+
+    mutating func endAnnouncements(at now: Now) {
+        while let name = announcements.popDue(now.monotonic) {
+            guard streams[name]?.isOrigin != true else { continue }
+            dht.unpublish(name, at: now, into: &messages, events: &dhtEvents)
+        }
+    }
+
+    // MARK: Operators
+
+    mutating func beginPing(
+        _ id: RequestID, _ node: NodeID, at now: Now, events: inout EventBuffer<SwarmEvent>
+    ) {
+        guard node != self.id else { return reply(id, .pinged(.zero), events: &events) }
+        let contact = dht.table.entry(of: node, at: now.monotonic)?.contact ?? membership.member(node)?.contact
+        guard let contact else { return refuse(id, .unknownNode, events: &events) }
+        guard !pending.isFull else { return refuse(id, .full, events: &events) }
+        pending.add(id, .ping, deadline: now.monotonic + CompositionLimits.requestTimeout)
+        pending.bind(dht.ping(contact, at: now, into: &messages, events: &dhtEvents), to: id)
+    }
+
+    func discoverySnapshot(at now: Now) -> DiscoverySnapshot {
+        let entries = dht.table.entries(at: now.monotonic)
+            .sorted { $0.contact.id.distance(to: id.bytes) < $1.contact.id.distance(to: id.bytes) }
+        return DiscoverySnapshot(
+            estimatedNodes: dht.estimatedSize,
+            rows: entries.map { entry in
+                DiscoverySnapshot.Row(
+                    id: entry.contact.id, addresses: entry.contact.addresses, roundTrip: entry.roundTrip,
+                    silence: entry.silence, failures: entry.failures, isSibling: entry.isSibling)
+            },
+            published: dht.publishedStreams.sorted(), records: dht.store.counts)
+    }
+}
+
+/// Names announced by hand, each with its end.
+struct Announcements {
+    private var entries: [(name: StreamName, end: MonotonicInstant)] = []
+
+    /// False where there are too many.
+    mutating func add(_ name: StreamName, until end: MonotonicInstant) -> Bool {
+        guard entries.count < CompositionLimits.announcements else { return false }
+        entries.append((name, end))
+        return true
+    }
+
+    mutating func remove(_ name: StreamName) { entries.removeAll { $0.name == name } }
+
+    mutating func popDue(_ now: MonotonicInstant) -> StreamName? {
+        guard let index = entries.firstIndex(where: { $0.end <= now }) else { return nil }
+        return entries.remove(at: index).name
+    }
+
+    var nextDeadline: MonotonicInstant? { entries.reduce(nil) { Deadline.earlier($0, $1.end) } }
 }
 
 extension SwarmMachine {

@@ -48,7 +48,10 @@ extension SwarmMachine {
             loseName(name, at: now, events: &events)
         case .published(let name, let holders):
             events.append(.notice(.streamPublished(name, holders: holders)))
-        case .bootstrapped, .pinged:
+        case .pinged(let lookup, let roundTrip):
+            guard let request = pending.take(lookup: lookup) else { return }
+            reply(request, .pinged(roundTrip), events: &events)
+        case .bootstrapped:
             break
         }
     }

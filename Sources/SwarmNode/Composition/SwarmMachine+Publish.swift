@@ -7,33 +7,53 @@ import SwarmCore
 extension SwarmMachine {
     /// A name is given to one publisher at a time: a lookup asks the swarm first, then the offer is answered.
     mutating func beginPublish(
-        _ id: RequestID, _ name: StreamName, _ source: PendingRequests.PublishSource, at now: Now,
-        events: inout EventBuffer<SwarmEvent>
+        _ id: RequestID, _ name: StreamName, _ source: PendingRequests.PublishSource, _ delegation: Delegation?,
+        at now: Now, events: inout EventBuffer<SwarmEvent>
     ) {
         guard !isDraining else { return refuse(id, .stopping, events: &events) }
+        if let reason = claimFault(name, delegation, at: now) {
+            return refuse(id, .notDelegated(reason), events: &events)
+        }
         guard !pending.isFull, !sessions.isFull else {
             refusals.add(.sessionsFull)
             return refuse(id, .full, events: &events)
         }
         guard mayReplacePublisher(of: name, at: now) else { return refuse(id, .nameTaken, events: &events) }
-        pending.add(id, .publish(name, source), deadline: now.monotonic + CompositionLimits.requestTimeout)
+        pending.add(id, .publish(name, source, delegation), deadline: now.monotonic + CompositionLimits.requestTimeout)
         pending.bind(dht.lookup(name, at: now, into: &messages, events: &dhtEvents), to: id)
+    }
+
+    /// Why nobody may publish `name` here with this delegation, in words for the publisher; nil where somebody may.
+    private func claimFault(_ name: StreamName, _ delegation: Delegation?, at now: Now) -> String? {
+        guard !BoundName.isImitation(name.text) else { return "the name looks like one bound to a key and is not" }
+        guard BoundName.fingerprint(of: name.text) != nil else { return nil }
+        guard let delegation else { return "the name is bound to a key: its delegation to this node is missing" }
+        let fault = delegation.fault(
+            publishing: name.text, at: self.id, wallMilliseconds: now.wallMilliseconds,
+            suite: configuration.identity.suite)
+        switch fault {
+        case nil: return nil
+        case .delegationExpired: return "the delegation has expired, or a clock is wrong"
+        default: return "the delegation is not for this name at this node, or not signed by the name's key"
+        }
     }
 
     /// The lookup of a publisher's name has ended.
     mutating func finishNameCheck(
         _ id: RequestID, _ location: StreamLocation?, at now: Now, events: inout EventBuffer<SwarmEvent>
     ) {
-        guard case .publish(let name, let source)? = pending[id] else { return }
+        guard case .publish(let name, let source, let delegation)? = pending[id] else { return }
         guard !isDraining else { return refuse(id, .stopping, events: &events) }
-        let isTaken = location.map { $0.origin.id != self.id && isPresent($0.origin.id) } ?? false
+        // A bound name goes to whom its key gave it last, wherever it was before.
+        let isTaken = delegation == nil && location.map { $0.origin.id != self.id && isPresent($0.origin.id) } ?? false
         guard !isTaken, mayReplacePublisher(of: name, at: now) else {
             return refuse(id, .nameTaken, events: &events)
         }
         let known = max(location?.epoch ?? 0, streams[name]?.descriptor?.epoch ?? 0)
         do throws(ControlRefusal) {
             // Later than every publication of the name that anybody has seen, whatever the clocks say.
-            try publish(id, name, source, epoch: max(now.wallMilliseconds, known + 1), at: now, events: &events)
+            let epoch = max(now.wallMilliseconds, known + 1)
+            try publish(id, name, source, delegation, epoch: epoch, at: now, events: &events)
         } catch {
             if let stream = streams[name], stream.descriptor == nil, !stream.isSubscribed { streams.remove(name) }
             refuse(id, error, events: &events)
@@ -48,8 +68,8 @@ extension SwarmMachine {
     }
 
     private mutating func publish(
-        _ id: RequestID, _ name: StreamName, _ source: PendingRequests.PublishSource, epoch: UInt64, at now: Now,
-        events: inout EventBuffer<SwarmEvent>
+        _ id: RequestID, _ name: StreamName, _ source: PendingRequests.PublishSource, _ delegation: Delegation?,
+        epoch: UInt64, at now: Now, events: inout EventBuffer<SwarmEvent>
     ) throws(ControlRefusal) {
         guard let stream = streams.open(name) else {
             refusals.add(.streamsFull)
@@ -57,8 +77,10 @@ extension SwarmMachine {
         }
         guard sessions.count(isPublisher: true, worker: stream.worker) < MediaLimits().publishers else { throw .full }
         switch source {
-        case .offer(let offer): try publish(id, stream, offer: offer, epoch: epoch, at: now, events: &events)
-        case .plain(let text): try publish(id, stream, plain: text, epoch: epoch, at: now, events: &events)
+        case .offer(let offer):
+            try publish(id, stream, offer: offer, delegation, epoch: epoch, at: now, events: &events)
+        case .plain(let text):
+            try publish(id, stream, plain: text, delegation, epoch: epoch, at: now, events: &events)
         }
     }
 
@@ -78,7 +100,7 @@ extension SwarmMachine {
     }
 
     private mutating func publish(
-        _ id: RequestID, _ stream: LocalStream, offer: String, epoch: UInt64, at now: Now,
+        _ id: RequestID, _ stream: LocalStream, offer: String, _ delegation: Delegation?, epoch: UInt64, at now: Now,
         events: inout EventBuffer<SwarmEvent>
     ) throws(ControlRefusal) {
         let session = SessionID(entropy.uint64())
@@ -95,15 +117,15 @@ extension SwarmMachine {
             isPlain: false, created: now.monotonic, entityTag: makeEntityTag(),
             localCredentials: local.credentials,
             remoteCredentials: answer.configuration.transport?.remote)
-        try begin(stream, entry, answer.configuration, answer.descriptor, at: now, events: &events)
+        try begin(stream, entry, answer.configuration, answer.descriptor, delegation, at: now, events: &events)
         reply(
             id, .created(CreatedSession(token: entry.token, sdp: answer.sdp, entityTag: entry.entityTag)),
             events: &events)
     }
 
     private mutating func publish(
-        _ id: RequestID, _ stream: LocalStream, plain text: String, epoch: UInt64, at now: Now,
-        events: inout EventBuffer<SwarmEvent>
+        _ id: RequestID, _ stream: LocalStream, plain text: String, _ delegation: Delegation?, epoch: UInt64,
+        at now: Now, events: inout EventBuffer<SwarmEvent>
     ) throws(ControlRefusal) {
         let session = SessionID(entropy.uint64())
         let description: PlainRTPDescription
@@ -121,7 +143,7 @@ extension SwarmMachine {
             localCredentials: makeCredentials(), remoteCredentials: nil)
         let configuration = PublisherConfiguration(
             session: session, stream: stream.handle, transport: nil, tracks: description.tracks)
-        try begin(stream, entry, configuration, description.descriptor, at: now, events: &events)
+        try begin(stream, entry, configuration, description.descriptor, delegation, at: now, events: &events)
         plainRequests[session] = id
         events.append(
             .openPlainPorts(worker: stream.worker, session, addresses: description.endpoints.map(\.address)))
@@ -130,7 +152,8 @@ extension SwarmMachine {
     /// The stream exists from here on: in the worker, in the routes, in the DHT.
     private mutating func begin(
         _ stream: LocalStream, _ entry: SessionEntry, _ publisher: PublisherConfiguration,
-        _ descriptor: StreamDescriptor, at now: Now, events: inout EventBuffer<SwarmEvent>
+        _ descriptor: StreamDescriptor, _ delegation: Delegation?, at now: Now,
+        events: inout EventBuffer<SwarmEvent>
     ) throws(ControlRefusal) {
         guard let encoded = descriptor.encode() else {
             throw .badOffer("the tracks' parameters are too long to be told to the swarm")
@@ -140,7 +163,9 @@ extension SwarmMachine {
             stream.name, epoch: descriptor.epoch, descriptor: encoded, worker: stream.worker, at: now,
             into: &messages, events: &routeEvents)
         guard isRouted else { throw .full }
-        guard dht.publish(stream.name, epoch: descriptor.epoch, at: now, into: &messages, events: &dhtEvents) else {
+        let isPublished = dht.publish(
+            stream.name, epoch: descriptor.epoch, delegation: delegation, at: now, into: &messages, events: &dhtEvents)
+        guard isPublished else {
             routes.unpublish(stream.name, at: now, into: &messages, events: &routeEvents)
             throw .full
         }

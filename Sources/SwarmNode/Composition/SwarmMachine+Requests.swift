@@ -12,10 +12,10 @@ extension SwarmMachine {
         events: inout EventBuffer<SwarmEvent>
     ) {
         switch request {
-        case .publish(let name, let offer):
-            beginPublish(id, name, .offer(offer), at: now, events: &events)
-        case .publishPlainRTP(let name, let description):
-            beginPublish(id, name, .plain(description), at: now, events: &events)
+        case .publish(let name, let offer, let delegation):
+            beginPublish(id, name, .offer(offer), delegation, at: now, events: &events)
+        case .publishPlainRTP(let name, let description, let delegation):
+            beginPublish(id, name, .plain(description), delegation, at: now, events: &events)
         case .play(let name, let offer):
             beginPlay(id, name, offer, at: now, events: &events)
         case .patch(let token, let entityTag, let fragment):
@@ -46,8 +46,12 @@ extension SwarmMachine {
             collectStatistics(id, at: now, events: &events)
         case .locate(let name):
             beginSearch(id, name, .locate(name), at: now, events: &events)
-        case .announce(let name, let isWithdrawn):
-            announce(id, name, isWithdrawn: isWithdrawn, at: now, events: &events)
+        case .announce(let name, let isWithdrawn, let lifetime):
+            announce(id, name, isWithdrawn: isWithdrawn, lifetime: lifetime, at: now, events: &events)
+        case .ping(let node):
+            beginPing(id, node, at: now, events: &events)
+        case .discovery:
+            reply(id, .discovery(discoverySnapshot(at: now)), events: &events)
         }
         settle(at: now, into: &out, events: &events)
     }
@@ -114,7 +118,7 @@ extension SwarmMachine {
             case .statistics(let token):
                 // A worker that does not answer in time is left out.
                 reply(id, .statistics(report(pending.collected(token))), events: &events)
-            case .publish, .locate, .trace: refuse(id, .timedOut, events: &events)
+            case .publish, .locate, .trace, .ping: refuse(id, .timedOut, events: &events)
             case nil: break
             }
         }

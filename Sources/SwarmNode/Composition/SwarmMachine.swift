@@ -73,6 +73,7 @@ package struct SwarmMachine: ~Copyable, Machine {
     var lookupsForRoutes: [LookupID: StreamName] = [:]
     /// Plain RTP publishers that wait for their ports.
     var plainRequests: [SessionID: RequestID] = [:]
+    var announcements = Announcements()
     var load: UInt16 = 0
     var isDraining = false
 
@@ -141,6 +142,7 @@ package struct SwarmMachine: ~Copyable, Machine {
         if isDue(membershipDeadline) { membership.advance(to: now, into: &messages, events: &memberEvents) }
         if isDue(routes.nextDeadline) { routes.advance(to: now, into: &messages, events: &routeEvents) }
         if isDue(streams.nextRelease) { releaseUnwatched(at: now, events: &events) }
+        if isDue(announcements.nextDeadline) { endAnnouncements(at: now) }
         if isDue(pending.nextDeadline) { expireRequests(at: now, events: &events) }
         settle(at: now, into: &out, events: &events)
     }
@@ -150,6 +152,7 @@ package struct SwarmMachine: ~Copyable, Machine {
         deadline = Deadline.earlier(deadline, membershipDeadline)
         deadline = Deadline.earlier(deadline, routes.nextDeadline)
         deadline = Deadline.earlier(deadline, streams.nextRelease)
+        deadline = Deadline.earlier(deadline, announcements.nextDeadline)
         return Deadline.earlier(deadline, pending.nextDeadline)
     }
 

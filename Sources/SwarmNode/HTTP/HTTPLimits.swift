@@ -30,6 +30,8 @@ package enum HTTPLimits {
     package static var samplesPerFamily: Int { 1_000 }
     /// A comment goes to every event reader this often, so that proxies keep the connection and the dead are found.
     package static var keepAliveSeconds: Int64 { 15 }
+    /// The longest life of a record put by hand: an hour of looking around.
+    package static var announcementSeconds: Int { 3600 }
     /// What a client waits before it asks again for a stream that nobody publishes yet.
     package static var notLiveRetrySeconds: Int { 2 }
 }

@@ -35,6 +35,16 @@ package protocol NodeControl: Sendable {
     func route(stream: StreamName) async throws(ControlError) -> RouteReport?
     func metrics() async throws(ControlError) -> MetricsReport
 
+    /// This node's part of the DHT.
+    func discovery() async throws(ControlError) -> DiscoveryReport
+    /// Asks the swarm where the stream is published.
+    func locate(stream: StreamName) async throws(ControlError) -> LocationReport
+    /// Puts a record of the name into the DHT for `seconds`, with no stream behind it.
+    func announce(stream: StreamName, seconds: Int) async throws(ControlError)
+    func withdraw(stream: StreamName) async throws(ControlError)
+    /// Asks a known node's DHT; nil where it does not answer. Throws `.unknownNode`.
+    func ping(node: NodeID) async throws(ControlError) -> PingReport
+
     /// A feed of changes, ended by the node when it stops. Bounded: a reader that falls behind loses the oldest
     /// (`AsyncStream.Continuation.BufferingPolicy.bufferingNewest`). The HTTP side subscribes once and spreads.
     func events() -> AsyncStream<NodeEvent>
@@ -48,15 +58,21 @@ package struct SessionRequest: Sendable, Equatable {
     package var stream: StreamName
     /// SDP, as received.
     package var offer: String
+    /// `mfd1:…`, for a name bound to a key: from the token, or beside it in the query.
+    package var delegation: String?
     /// What the bearer's token allows, already checked for verb, name and expiry; nil on an open node.
     package var claims: AccessClaims?
     /// Whether a 307 may answer: a POST that has not been redirected before.
     package var mayRedirect: Bool
 
-    package init(stream: StreamName, offer: String, claims: AccessClaims? = nil, mayRedirect: Bool = false) {
+    package init(
+        stream: StreamName, offer: String, claims: AccessClaims? = nil, delegation: String? = nil,
+        mayRedirect: Bool = false
+    ) {
         self.stream = stream
         self.offer = offer
         self.claims = claims
+        self.delegation = delegation
         self.mayRedirect = mayRedirect
     }
 }
@@ -108,6 +124,8 @@ package enum ControlError: Error, Sendable, Equatable {
     case stopping
     /// 404.
     case unknownSession
+    /// 404.
+    case unknownNode
     /// 412.
     case entityTagMismatch
     /// 403: the claims do not suffice (regions, bound names).

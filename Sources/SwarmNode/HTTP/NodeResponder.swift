@@ -83,7 +83,9 @@ package struct NodeResponder: HTTPResponder {
         case .session(let key):
             if request.method == .delete { return try await sessions.delete(key) }
             return try await sessions.patch(key, request)
-        case .node, .members, .streams, .route, .events, .metrics:
+        case .record(let stream) where request.method == .put || request.method == .delete:
+            return try await changeRecord(stream, request, target)
+        case .node, .members, .streams, .route, .events, .metrics, .discovery, .record, .ping:
             try await access.authoriseReading(request, target, isLocal: context.isLocal)
             return try await report(route, request, target)
         case .invalidName, .unknown: throw .notFound
@@ -103,6 +105,9 @@ package struct NodeResponder: HTTPResponder {
             case .route(let stream):
                 guard let route = try await node.route(stream: stream) else { throw .notLive }
                 return Self.json(route.json)
+            case .discovery: return Self.json(try await node.discovery().json)
+            case .record(let stream): return Self.json(try await node.locate(stream: stream).json)
+            case .ping(let id): return Self.json(try await node.ping(node: id).json)
             case .metrics:
                 let body = OpenMetrics.render(try await node.metrics())
                 return Self.response(body, type: OpenMetrics.contentType)
@@ -112,6 +117,27 @@ package struct NodeResponder: HTTPResponder {
             throw Refusal(error)
         }
         return try eventStream(request)
+    }
+
+    /// Who may publish the name may put a record of it, for a time.
+    private func changeRecord(
+        _ stream: StreamName, _ request: Request, _ target: RequestTarget
+    ) async throws(Refusal) -> Response {
+        _ = try await access.authorise(.publish, stream, request, target)
+        let seconds = Int(target["seconds"] ?? "60")
+        guard let seconds, (1...HTTPLimits.announcementSeconds).contains(seconds) else {
+            throw Refusal(.badRequest, "seconds: expected 1 to \(HTTPLimits.announcementSeconds)")
+        }
+        do throws(ControlError) {
+            if request.method == .put {
+                try await node.announce(stream: stream, seconds: seconds)
+            } else {
+                try await node.withdraw(stream: stream)
+            }
+            return Response(status: .noContent)
+        } catch {
+            throw Refusal(error)
+        }
     }
 
     private func eventStream(_ request: Request) throws(Refusal) -> Response {

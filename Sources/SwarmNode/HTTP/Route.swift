@@ -15,6 +15,9 @@ package enum Route: Sendable, Equatable {
     case members
     case streams
     case route(StreamName)
+    case discovery
+    case record(StreamName)
+    case ping(NodeID)
     case events
     case metrics
     case health
@@ -32,6 +35,7 @@ package enum Route: Sendable, Equatable {
         case "/api/v1/node": self = .node
         case "/api/v1/members": self = .members
         case "/api/v1/streams": self = .streams
+        case "/api/v1/dht": self = .discovery
         case "/api/v1/events": self = .events
         case "/metrics": self = .metrics
         case "/healthz": self = .health
@@ -46,6 +50,10 @@ package enum Route: Sendable, Equatable {
             guard let name = name(from: path.dropFirst(prefix.count)) else { return .invalidName }
             return make(name)
         }
+        let ping = "/api/v1/dht/ping/"
+        if path.hasPrefix(ping) {
+            return NodeID(text: String(path.dropFirst(ping.count))).map { .ping($0) } ?? .unknown
+        }
         let session = "/session/"
         if path.hasPrefix(session) {
             let key = String(path.dropFirst(session.count))
@@ -57,7 +65,7 @@ package enum Route: Sendable, Equatable {
     private static var named: [(prefix: String, make: @Sendable (StreamName) -> Route)] {
         [
             ("/whip/", { .whip($0) }), ("/whep/", { .whep($0) }), ("/api/v1/rtp/", { .plainRTP($0) }),
-            ("/api/v1/routes/", { .route($0) }),
+            ("/api/v1/routes/", { .route($0) }), ("/api/v1/dht/records/", { .record($0) }),
         ]
     }
 
@@ -81,8 +89,9 @@ package enum Route: Sendable, Equatable {
         switch self {
         case .whip, .whep, .plainRTP: [.post]
         case .session: [.patch, .delete]
+        case .record: [.get, .head, .put, .delete]
         case .page, .pageStyle, .pageScript, .node, .members, .streams, .route, .events, .metrics, .health,
-            .readiness:
+            .readiness, .discovery, .ping:
             [.get, .head]
         case .invalidName, .unknown: []
         }

@@ -72,7 +72,9 @@ struct SessionEndpoints: Sendable {
         let offer = try await BodyReader.text(of: request)
         guard !offer.isEmpty else { throw Refusal(.badOffer("the body is empty")) }
         let mayRedirect = kind != .publishPlainRTP && target[Self.redirectedParameter] == nil
-        let wanted = SessionRequest(stream: stream, offer: offer, claims: claims, mayRedirect: mayRedirect)
+        let delegation = target["delegation"] ?? claims?.delegation
+        let wanted = SessionRequest(
+            stream: stream, offer: offer, claims: claims, delegation: delegation, mayRedirect: mayRedirect)
         do throws(ControlError) {
             return created(try await ask(kind, wanted))
         } catch {

@@ -1,11 +1,12 @@
 import Composition
+import DHT
 import EventLoop
 import MediaRelay
 import SwarmCore
 
 /// The running node as HTTP sees it.
 final class NodeHandle: NodeControl {
-    private let gate: ControlGate
+    let gate: ControlGate
     private let notices: NoticeBoard
     private let identity: NodeID
     private let swarmName: String
@@ -37,7 +38,9 @@ final class NodeHandle: NodeControl {
     // MARK: Sessions
 
     func publish(_ request: SessionRequest) async throws(ControlError) -> SessionAnswer {
-        try Self.session(await gate.ask(.publish(request.stream, offer: request.offer)))
+        let delegation = try Self.delegation(of: request)
+        let wanted = ControlRequest.publish(request.stream, offer: request.offer, delegation: delegation)
+        return try Self.session(await gate.ask(wanted))
     }
 
     func play(_ request: SessionRequest) async throws(ControlError) -> SessionAnswer {
@@ -45,7 +48,16 @@ final class NodeHandle: NodeControl {
     }
 
     func publishPlainRTP(_ request: SessionRequest) async throws(ControlError) -> SessionAnswer {
-        try Self.session(await gate.ask(.publishPlainRTP(request.stream, description: request.offer)))
+        let delegation = try Self.delegation(of: request)
+        let wanted = ControlRequest.publishPlainRTP(
+            request.stream, description: request.offer, delegation: delegation)
+        return try Self.session(await gate.ask(wanted))
+    }
+
+    private static func delegation(of request: SessionRequest) throws(ControlError) -> Delegation? {
+        guard let text = request.delegation else { return nil }
+        guard let delegation = Delegation(text: text) else { throw .forbidden("the delegation is malformed") }
+        return delegation
     }
 
     func patch(
@@ -69,7 +81,7 @@ final class NodeHandle: NodeControl {
         return SessionAnswer(session: created.token, sdp: created.sdp, etag: created.entityTag)
     }
 
-    private static func error(_ reply: ControlReply) -> ControlError {
+    static func error(_ reply: ControlReply) -> ControlError {
         guard case .refused(let refusal) = reply else { return .failed("the node gave an unexpected answer") }
         return switch refusal {
         case .badOffer(let text): .badOffer(text)
@@ -79,6 +91,8 @@ final class NodeHandle: NodeControl {
         case .nameTaken: .nameTaken
         case .full: .full(retryAfterSeconds: 2)
         case .unknownSession: .unknownSession
+        case .notDelegated(let reason): .forbidden(reason)
+        case .unknownNode: .unknownNode
         case .entityTagMismatch: .entityTagMismatch
         case .timedOut: .timeout
         case .stopping: .stopping

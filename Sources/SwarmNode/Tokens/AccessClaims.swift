@@ -10,12 +10,18 @@ package struct AccessClaims: Sendable, Equatable {
     package var regions: [String]
     /// Unix seconds.
     package var expiresAtSeconds: UInt64
+    /// `mfd1:…`: the word of the key that names are bound to, for the node the bearer publishes at.
+    package var delegation: String?
 
-    package init(publish: [NamePattern], play: [NamePattern], regions: [String] = [], expiresAtSeconds: UInt64) {
+    package init(
+        publish: [NamePattern], play: [NamePattern], regions: [String] = [], expiresAtSeconds: UInt64,
+        delegation: String? = nil
+    ) {
         self.publish = publish
         self.play = play
         self.regions = regions
         self.expiresAtSeconds = expiresAtSeconds
+        self.delegation = delegation
     }
 
     package func allows(_ verb: AccessVerb, _ stream: StreamName) -> Bool {

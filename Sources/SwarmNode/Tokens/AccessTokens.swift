@@ -115,6 +115,7 @@ private struct ClaimsPayload: JWTPayload {
     var publish: [String]?
     var play: [String]?
     var regions: [String]?
+    var delegation: String?
     /// Unix seconds (RFC 7519 §4.1.4), which may have a fraction.
     var exp: Double
 
@@ -122,6 +123,7 @@ private struct ClaimsPayload: JWTPayload {
         publish = claims.publish.isEmpty ? nil : claims.publish.map(\.text)
         play = claims.play.isEmpty ? nil : claims.play.map(\.text)
         regions = claims.regions.isEmpty ? nil : claims.regions
+        delegation = claims.delegation
         exp = Double(claims.expiresAtSeconds)
     }
 
@@ -135,7 +137,7 @@ private struct ClaimsPayload: JWTPayload {
         guard counts.allSatisfy({ $0 <= AccessTokens.maximumPatterns }) else { throw .badClaims("too many patterns") }
         return AccessClaims(
             publish: try Self.patterns(publish), play: try Self.patterns(play), regions: regions ?? [],
-            expiresAtSeconds: UInt64(exp))
+            expiresAtSeconds: UInt64(exp), delegation: delegation)
     }
 
     private static func patterns(_ texts: [String]?) throws(TokenError) -> [NamePattern] {
