@@ -26,6 +26,7 @@ struct LinePlot {
         let y = Axis(shown.flatMap { $0.points.map(\.y) } + [0])
         var writer = SVGWriter(width: Self.size.width, height: Self.size.height)
         draw(x, y, &writer)
+        let legendTop = Self.frame.top + 2
         for (index, line) in shown.enumerated() {
             let color = Self.colors[index % Self.colors.count]
             let step = max(1, line.points.count / Self.mostPoints)
@@ -35,9 +36,15 @@ struct LinePlot {
                 places.append(Self.place(point, x, y))
             }
             writer.polyline(places, color: color)
-            let row = Self.frame.top + 14 + Double(index) * 16
+        }
+        // Last, so that no line runs through it.
+        writer.rectangle(
+            (Self.size.width - 200, legendTop), width: 178, height: Double(shown.count) * 16 + 4, color: "white")
+        for (index, line) in shown.enumerated() {
+            let row = legendTop + 14 + Double(index) * 16
             writer.line(
-                (Self.size.width - 190, row - 4), (Self.size.width - 170, row - 4), color: color, width: 2)
+                (Self.size.width - 190, row - 4), (Self.size.width - 170, row - 4),
+                color: Self.colors[index % Self.colors.count], width: 2)
             writer.text(line.name, at: (Self.size.width - 164, row))
         }
         return Plot(name: name, svg: writer.text)

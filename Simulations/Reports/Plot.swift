@@ -40,6 +40,12 @@ struct SVGWriter {
         body += "<polyline points=\"\(list)\" fill=\"none\" stroke=\"\(color)\" stroke-width=\"1.5\"/>\n"
     }
 
+    mutating func rectangle(_ corner: (x: Double, y: Double), width: Double, height: Double, color: String) {
+        body +=
+            "<rect x=\"\(Self.number(corner.x))\" y=\"\(Self.number(corner.y))\" width=\"\(Self.number(width))\" "
+            + "height=\"\(Self.number(height))\" fill=\"\(color)\"/>\n"
+    }
+
     mutating func circle(_ center: (x: Double, y: Double), radius: Double, color: String) {
         body +=
             "<circle cx=\"\(Self.number(center.x))\" cy=\"\(Self.number(center.y))\" r=\"\(Self.number(radius))\" "

@@ -34,7 +34,7 @@ package struct ScenarioViolation: Sendable, Hashable {
 }
 
 /// What a run showed. Wall-clock figures are the caller's to add: nothing here depends on the machine it ran on.
-package struct SimulationReport: Sendable {
+package struct SimulationReport: Sendable, Hashable {
     package var scenario: String
     package var nodes: Int
     package var seed: UInt64

@@ -52,8 +52,12 @@ extension ScenarioRunner {
             let node = simulation.nodes[stream.node]
             return node.isUp && node.life == stream.life
         }
-        // A stream that began a moment ago may still be on its way to its holders.
-        all.streams = live.map { ($0.name, $0.node) }
+        // What ends or moves while the swarm is asked would be judged by what was.
+        let lasting = live.filter { stream in
+            let plan = scenario.streams[stream.workload]
+            return plan.lifetime == nil && plan.moves == nil
+        }
+        all.streams = lasting.map { ($0.name, $0.node) }
         let names = Set(live.map(\.name))
         all.absent = truth.streams.filter { $0.endedAt != nil && !names.contains($0.name) }.map(\.name).suffix(20)
         let living = Set(simulation.nodes.compactMap { $0.host?.contact.id })

@@ -133,6 +133,7 @@ extension FlowFabric {
     /// Those of one node.
     package func viewers(of node: Int) -> [ViewerMeasure] {
         begin()
+        guard node < nodes.count else { return [] }
         return nodes[node].viewerRows.map { measure(viewer: $0) }
     }
 
@@ -167,6 +168,7 @@ extension FlowFabric {
 
     /// What a node sends now: each stream it has, to every connected viewer and every child that has begun.
     package func egressBitsPerSecond(of node: Int) -> Double {
+        guard node < nodes.count else { return 0 }
         var sum = 0.0
         for stream in nodes[node].streams where streams[stream].hops != nil {
             var receivers = streams[stream].viewers.count { viewerRows[$0].servedSince != nil }
@@ -180,12 +182,14 @@ extension FlowFabric {
 
     /// Egress over capacity, above 1 where the node has promised too much; 0 without a capacity.
     package func utilisation(of node: Int) -> Double {
-        nodes[node].capacityBitsPerSecond.map { egressBitsPerSecond(of: node) / $0 } ?? 0
+        guard node < nodes.count else { return 0 }
+        return nodes[node].capacityBitsPerSecond.map { egressBitsPerSecond(of: node) / $0 } ?? 0
     }
 
     /// The node's streams as trees know them, in order of opening: for the oracle.
     package func feeds(of node: Int) -> [FlowFeed] {
-        nodes[node].streams.map { reference in
+        guard node < nodes.count else { return [] }
+        return nodes[node].streams.map { reference in
             let stream = streams[reference]
             let parent = stream.parent.flatMap { links.contains($0) ? links[$0].peerNode : nil }
             return FlowFeed(

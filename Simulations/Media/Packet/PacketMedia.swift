@@ -62,8 +62,8 @@ package final class PacketMedia: MediaPlane {
     private var clientAt: [NetworkAddress: Int] = [:]
     /// Between clients and workers.
     private var wire = FlowQueue<Datagram>()
-    /// Takes the largest frame of the clip at once; a fan-out that is larger goes on after a flush, by `endBatch`.
-    private var scratch = Outbox(byteCapacity: 256 * 1024, datagramCapacity: 256)
+    /// Takes a second of the clip at once, as a stalled publisher sends it; a fan-out that is larger goes on after a flush, by `endBatch`.
+    private var scratch = Outbox(byteCapacity: 512 * 1024, datagramCapacity: 1024)
     private var workerEvents = EventBuffer<WorkerEvent>()
     private var clientEvents = EventBuffer<ClientEvent>()
     /// Called when the node dies, while its viewers can still be asked.

@@ -223,7 +223,11 @@ struct OutgoingHandshake: Sendable {
     let startedAt: MonotonicInstant
     /// The message inside message 1, in case another way to send it opens first.
     var earlyMessage: [UInt8]?
-    /// Copies of message 1 sent.
+    /// Copies of message 1 that a cookie reply had us send.
+    var cookiesUsed = 0
+    /// Messages 2 that led to key agreements for nothing.
+    var failedResponses = 0
+    /// Copies of message 1 sent by the clock.
     var attempts = 0
     var deadline: MonotonicInstant
 }

@@ -28,6 +28,8 @@ package struct LinkTable: ~Copyable, Sendable {
     let salt: LinkSalt
     var relations: Slab<LinkRelation>
     var relationByNode = SlotIndex()
+    /// Where peers are that we share keys with: known sources have a share of the handshakes under load.
+    var relationByAddress = SlotIndex()
     var pending: Slab<PendingResponse>
     var pendingByNode = SlotIndex()
     /// By message 1's ephemeral key: repeats of it are answered without a key agreement.
@@ -39,6 +41,10 @@ package struct LinkTable: ~Copyable, Sendable {
     /// Who owns which connection id.
     var connections = SlotIndex()
     var timers = LinkTimers()
+    /// Which first messages are served.
+    var gate = HandshakeGate()
+    var cookieSecrets = CookieSecrets()
+    var cookies = CookieJar()
 
     /// The handshake being answered between `receive` and `finishReceive`, with what is needed to write message 2.
     var openResponse: SlotID?

@@ -104,8 +104,12 @@ struct LinkSalt: Sendable {
     }
 
     func hash(_ a: UInt64, _ b: UInt64) -> UInt32 {
+        let wide = wideHash(a, b)
+        return UInt32(truncatingIfNeeded: wide ^ wide >> 32)
+    }
+
+    func wideHash(_ a: UInt64, _ b: UInt64) -> UInt64 {
         let product = (a ^ first).multipliedFullWidth(by: b ^ second)
-        let folded = product.high ^ product.low
-        return UInt32(truncatingIfNeeded: folded ^ folded >> 32)
+        return product.high ^ product.low
     }
 }

@@ -2,6 +2,9 @@ import ArgumentParser
 import Foundation
 
 /// The core-only build's program (MAFALDA_CORE=1): `simulate …` for `mafalda simulate …`, with the same exit statuses.
+/// The word `simulate` may stand first, so that whoever calls `mafalda` can call this instead.
+let arguments = Array(CommandLine.arguments.dropFirst().drop { $0 == "simulate" })
+
 func complain(_ text: String) {
     FileHandle.standardError.write(Data("simulate: \(text)\n".utf8))
 }
@@ -21,7 +24,7 @@ func status(of error: any Error) -> Int32 {
 }
 
 do {
-    var command = try SimulateCommand.parseAsRoot()
+    var command = try SimulateCommand.parseAsRoot(arguments)
     try command.run()
 } catch {
     exit(status(of: error))
