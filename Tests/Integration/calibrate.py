@@ -284,10 +284,10 @@ def simulate(options, matrix, scenario, seed, *changes):
 def simulated(options, matrix):
     """The simulator's figures, each a list over the seeds."""
     quiet = ["--set", "join.over=5s", "--set", "join.seeds=1", "--set", "join.contacts=1"]
-    quiet += ["--set", "network.ideal=true", "--set", "settle=30s"]
+    quiet += ["--set", "network.ideal=true", "--set", f"settle={options.settle:.0f}s", "--set", f"duration={options.rest:.0f}s"]
     look = ["--set", f"streams.stage.count={options.streams}", "--set", f"lookups.finding.rate={options.rate}/s"]
     look += ["--set", "lookups.missing.of=absent", "--set", f"lookups.missing.rate={options.rate}/s"]
-    look += ["--set", f"duration={options.lookups}s", "--without", "audience", "--without", "relay"]
+    look += ["--set", f"duration={options.lookups:.0f}s", "--without", "audience", "--without", "relay"]
     figures = {}
     few = range(1, max(2, options.seeds // 8) + 1)  # what hardly differs from seed to seed
     jobs = [("quiet", seed, quiet) for seed in few] + [("calibrate", seed, look) for seed in few]
@@ -371,11 +371,12 @@ def main():
     parser.add_argument("--simulate", help="the simulator's command; default: the program under test with `simulate`")
     parser.add_argument("--no-simulation", action="store_true")
     parser.add_argument("--json", help="where the raw figures go")
+    parser.add_argument("--measured", help="real figures of an earlier run's --json, instead of new ones")
     options = parser.parse_args()
     options.simulate = options.simulate or f"{shlex.quote(binary())} simulate"
     distances = Distances(options.matrix, options.nodes, options.seed)
-    runs = []
-    for run in range(options.runs):
+    runs = json.loads(pathlib.Path(options.measured).read_text())["real"] if options.measured else []
+    for run in range(0 if options.measured else options.runs):
         runs.append(real_run(options, distances, run))
         shown = [f"{name} {statistics.fmean(values):.3f}" for name, values in runs[-1].items() if values]
         print(f"run {run + 1}: " + ", ".join(shown), flush=True)
