@@ -169,10 +169,11 @@ import Testing
         #expect(lookup.closest.isEmpty)
     }
 
-    @Test(arguments: [
-        (.none, 150, 250), (.measured(.milliseconds(1)), 16, 31), (.measured(.milliseconds(50)), 75, 105),
-        (.predicted(.milliseconds(50)), 95, 140), (.measured(.seconds(9)), 600, 600),
-    ] as [(RequestTiming.Knowledge, Int64, Int64)])
+    @Test(
+        arguments: [
+            (.none, 150, 250), (.measured(.milliseconds(1)), 16, 31), (.measured(.milliseconds(50)), 75, 105),
+            (.predicted(.milliseconds(50)), 95, 140), (.measured(.seconds(9)), 600, 600),
+        ] as [(RequestTiming.Knowledge, Int64, Int64)])
     func patienceFollowsTheRoundTrip(knowledge: RequestTiming.Knowledge, hedge: Int64, patience: Int64) {
         let timing = RequestTiming(knowledge)
         #expect(timing.hedge.milliseconds == hedge)
