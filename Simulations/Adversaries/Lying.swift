@@ -93,8 +93,8 @@ package final class LyingConduct: Conduct {
             let named = collusion.closest(to: key(), limit: DHTLimits.contactsPerAnswer)
             host.send(answer(named.filter { $0.id != peer.id }), to: InsiderHost.returnContact(of: peer))
         case .forgetful:
-            let entries = host.dht.table.closest(to: key(), limit: DHTLimits.contactsPerAnswer)
-            let named = entries.filter { $0.id != peer.id }
+            let near = host.dht.table.closest(to: key(), limit: DHTLimits.contactsPerAnswer)
+            let named = near.map(\.contact).filter { $0.id != peer.id }
             host.send(answer(named), to: InsiderHost.returnContact(of: peer))
         }
         return true

@@ -48,7 +48,7 @@ extension SwarmMachine {
             loseName(name, at: now, events: &events)
         case .published(let name, let holders):
             events.append(.notice(.streamPublished(name, holders: holders)))
-        case .bootstrapped, .pinged:
+        case .bootstrapped, .pinged, .reached:
             break
         }
     }
