@@ -61,6 +61,17 @@ struct AddressBook: Sendable {
 }
 
 extension DHT {
+    /// Asks the neighbours of a node for the addresses it has published, for one whose contact no longer reaches it. Ends in
+    /// `.reached` or `.overloaded`.
+    package mutating func reach(
+        _ node: NodeID, at now: Now, into out: inout MessageOutbox, events: inout EventBuffer<DHTEvent>
+    ) -> LookupID {
+        let id = nextLookupID()
+        startReaching(node, id, now, &events)
+        drive(now, &out, &events)
+        return id
+    }
+
     /// Gives the record to those of the nearest that do not have it.
     mutating func publishAddresses(_ now: Now, _ out: inout MessageOutbox) {
         guard addressBook.isDue(now.monotonic) else { return }

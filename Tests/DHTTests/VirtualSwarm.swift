@@ -309,6 +309,7 @@ extension DHTEvent {
         switch self {
         case .found(let id, _), .notFound(let id), .listing(let id, _), .overloaded(let id): id
         case .pinged(let id, _): id
+        case .reached(let id, _): id
         case .published, .nameTaken, .bootstrapped: nil
         }
     }
