@@ -69,7 +69,7 @@ package final class LyingConduct: Conduct {
             return lie(to: peer, host) {
                 .values(request, from: .origin, total: 0, [], closer: $0.map { NearContact($0) })
             } about: {
-                query.key
+                query.near ?? query.key
             }
         case .put(let request, _, _), .offerCopy(let request, _, _):
             lies += 1

@@ -45,6 +45,8 @@ package struct LivenessBounds: Sendable {
 /// record is asked up to `lookups` of them, then a sample.
 package struct Liveness {
     package static var lookups: Int { 400 }
+    /// Nodes up to which every member list holds everybody (DESIGN §7: about 2,000).
+    private static var wholeViews: Int { 2_000 }
 
     package let truth: SwarmTruth
     package var bounds = LivenessBounds()
@@ -74,6 +76,8 @@ package struct Liveness {
     private func judgeViews(_ simulation: Simulation, _ log: ViolationLog) {
         guard simulation.options.hasMembership else { return }
         let living = honest(simulation).compactMap { node in node.host.map { (node.index, $0.contact.id) } }
+        // Larger swarms are told of in cells: nobody knows everybody.
+        guard living.count <= Self.wholeViews else { return }
         for node in honest(simulation) {
             guard let swarm = node.swarm else { continue }
             let missing = living.filter { $0.1 != swarm.contact.id && !swarm.machine.knowsMember($0.1) }

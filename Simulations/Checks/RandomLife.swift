@@ -27,6 +27,7 @@ package final class RandomLife {
     private let replayer: ReplayAttack
     private let collusion = Collusion()
     private var media: LifeMedia?
+    private var equipment: SimulationMedia?
     private var draw: SeededGenerator
     /// Who publishes what: index of a node, and the life in which it began.
     private var published: [StreamName: (node: Int, life: UInt32)] = [:]
@@ -48,12 +49,15 @@ package final class RandomLife {
             options, network: NetworkModel(plan.network, matrix: matrix, seed: plan.seed))
         draw = simulation.root.child(Simulation.Purpose.workload)
         replayer = ReplayAttack(using: simulation.root.child(Simulation.Purpose.faults).child(1))
-        suite = CheckSuite(CheckSuite.standard() + checkers + [replayer])
-        suite.attach(to: simulation)
-        media = plan.media.map {
-            LifeMedia(
-                $0, in: simulation, suite: suite, using: simulation.root.child(Simulation.Purpose.workload).child(1))
+        var all = CheckSuite.standard() + checkers + [replayer]
+        if let fidelity = plan.media {
+            let equipment = SimulationMedia(fidelity, in: simulation)
+            all.append(MediaChecker(equipment))
+            media = LifeMedia(in: simulation, using: draw.child(1))
+            self.equipment = equipment
         }
+        suite = CheckSuite(all)
+        suite.attach(to: simulation)
     }
 
     /// The whole life.
@@ -85,7 +89,6 @@ package final class RandomLife {
             media.joinLate(after: liveness.bounds.views)
         }
         Liveness(truth).demand(of: simulation, in: suite, using: draw.child(7))
-        media?.auditWorkers()
         suite.finish(simulation)
         return Outcome(
             digest: simulation.digest.text, violations: suite.violations, violationCount: suite.log.count,

@@ -60,6 +60,16 @@ package struct Blake2b: ~Copyable {
         }
     }
 
+    /// BLAKE2b-128 of `bytes`, keyed, as two big-endian words.
+    static func hash128(key: Span<UInt8>, _ bytes: Span<UInt8>) -> (UInt64, UInt64) {
+        var storage = InlineArray<16, UInt8>(repeating: 0)
+        var output = storage.mutableSpan
+        var hash = Blake2b(outputByteCount: 16, key: key)
+        hash.update(bytes)
+        hash.finish(into: &output)
+        return (storage.span.loadUInt64(at: 0), storage.span.loadUInt64(at: 8))
+    }
+
     /// For a computation of 32 output bytes.
     package consuming func finish32() -> Bytes32 {
         var storage = InlineArray<32, UInt8>(repeating: 0)

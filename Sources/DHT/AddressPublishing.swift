@@ -74,9 +74,9 @@ extension DHT {
             addressBook.begin(Record(statement, by: identity), nextRound: now.monotonic + pause)
         }
         guard let record = addressBook.record else { return }
-        for neighbour in table.closest(to: identity.id.bytes, limit: AddressBook.holders)
-        where addressBook.lacks(neighbour.id) {
-            ask(neighbour, .addresses(sequence: record.sequence), at: now, into: &out) {
+        for entry in table.closest(to: identity.id.bytes, limit: AddressBook.holders)
+        where addressBook.lacks(entry.contact.id) {
+            ask(entry.contact, .addresses(sequence: record.sequence), at: now, into: &out) {
                 .put($0, isClient: false, record)
             }
         }

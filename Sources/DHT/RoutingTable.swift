@@ -319,6 +319,11 @@ package struct RoutingTable: Sendable {
         if peer.form == .elsewhere { freeLists.append(peer.elsewhere) }
     }
 
+    /// What is kept beside the buckets, by the arithmetic of its types.
+    var bytesBeside: Int {
+        longLists.count * MemoryLayout<AddressList>.stride + freeLists.count * 2 + subnets.count * 8 * 4 / 3
+    }
+
     // MARK: Subnets
 
     /// A 32-bit image of the subnet; nil for addresses that are exempt. Two subnets with one image share their room.

@@ -57,7 +57,7 @@ package struct Coordinate: Hashable, Sendable {
         force = min(max(force, -largestStep), largestStep)
 
         let flat = flatDistance(to: other)
-        var direction = [Double](repeating: 0, count: Self.dimensions)
+        var direction = SIMD8<Double>(repeating: 0)
         if flat > Self.step {
             for index in 0..<Self.dimensions {
                 direction[index] = (Double(position[index]) - Double(other.position[index])) * Self.step / flat
@@ -86,8 +86,8 @@ package struct Coordinate: Hashable, Sendable {
         Int16(min(max(steps.rounded(), -32768), 32767))
     }
 
-    private static func randomDirection(using generator: inout SeededGenerator) -> [Double] {
-        var direction = [Double](repeating: 0, count: dimensions)
+    private static func randomDirection(using generator: inout SeededGenerator) -> SIMD8<Double> {
+        var direction = SIMD8<Double>(repeating: 0)
         var sum = 0.0
         for index in 0..<dimensions {
             direction[index] = generator.unitInterval() - 0.5

@@ -12,8 +12,7 @@ struct Mafalda: AsyncParsableCommand {
         subcommands: [
             RunCommand.self, IDCommand.self, JoinKeyCommand.self, MembersCommand.self, StreamsCommand.self,
             RouteCommand.self, DHTCommand.self, PublishCommand.self, PlayCommand.self, TokenCommand.self,
-            DelegateCommand.self, CheckConfigCommand.self, BenchCommand.self, SimulateCommand.self,
-            VersionCommand.self,
+            DelegateCommand.self, CheckConfigCommand.self, BenchCommand.self, SimulateCommand.self, VersionCommand.self,
         ], defaultSubcommand: RunCommand.self)
 
     static func main() async {

@@ -25,10 +25,10 @@ import Testing
         let place = samples.coordinate()
         let node = identity.record(.nodeAddresses, "", sequence: 9)
         return [
-            .ping(id, isClient: false), .ping(id, isClient: true), .pong(id),
-            .findNode(id, isClient: false, target: samples.bytes32()),
+            .ping(id, isClient: false, from: nil), .ping(id, isClient: true, from: place), .pong(id, from: place),
+            .findNode(id, isClient: false, from: place, target: samples.bytes32()),
             .contacts(id, from: place, []), .contacts(id, from: .origin, contacts),
-            .get(id, isClient: true, GetQuery(key: origin.key, kinds: .location, limit: 5, skip: 300)),
+            .get(id, isClient: true, from: place, GetQuery(key: origin.key, kinds: .location, limit: 5, skip: 300)),
             .values(id, from: .origin, total: 0, [], closer: []),
             .values(id, from: place, total: 900, held, closer: contacts),
             .put(id, isClient: false, origin), .put(id, isClient: false, node),

@@ -7,7 +7,7 @@ final class VirtualNode {
     var dht: DHT
     let contact: Contact
     var out = MessageOutbox(byteCapacity: 64 * 1024, messageCapacity: 128)
-    var events = EventBuffer<DHTEvent>()
+    var events = EventBuffer<DHTEvent>(capacity: 1)
     /// Everything it has told its owner.
     var log: [DHTEvent] = []
     /// The same with the time.

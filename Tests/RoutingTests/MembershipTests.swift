@@ -7,10 +7,11 @@ final class MembershipNode: WireNode {
     var machine: Membership
     var events: [MembershipEvent] = []
 
-    init(seed: Int, now: Now, life: UInt64 = 0) {
+    init(seed: Int, now: Now, life: UInt64 = 0, sizes: CellSizes = CellSizes()) {
         let contact = testContact(seed)
         var configuration = MembershipConfiguration(contact: contact, workerPorts: [7789, 7790])
         configuration.region = "eu"
+        configuration.sizes = sizes
         machine = Membership(
             configuration: configuration, generator: SeededGenerator(seed: UInt64(seed) + life << 32), now: now)
         super.init(contact: contact)

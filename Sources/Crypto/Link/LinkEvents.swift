@@ -30,8 +30,20 @@ package enum LinkRefusal: Int, CaseIterable, Sendable {
     /// The first byte names no packet of ours.
     case unknownType
     case unsupportedVersion
-    /// A cookie reply: reserved, not understood yet.
-    case cookieReserved
+    /// Under load, a message 1 without cookie: answered by a cookie reply.
+    case cookieAsked
+    /// Under load, a message 1 with a cookie that is outdated, of another address or invented: answered in the same way.
+    case invalidCookie
+    /// Under load, a message 1 that got no cookie reply because too many were sent.
+    case cookieRepliesLimited
+    /// Under load, a message 1 with a good cookie from a host that sent too many.
+    case sourceLimited
+    /// Under load, a message 1 with a good cookie beyond the handshakes a node can afford.
+    case handshakesLimited
+    /// A cookie reply that does not decrypt.
+    case undecryptableCookie
+    /// A cookie reply to a handshake that has had enough of them.
+    case cookieRepeated
     /// Not made with the swarm's secret for this node: port scans, strangers, an outdated secret.
     case badMac
     /// Handshake message 1 that does not decrypt, or whose keys have small order.

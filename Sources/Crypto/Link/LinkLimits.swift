@@ -48,5 +48,25 @@ package struct LinkLimits: Sendable {
     /// recently; later it may be a restarted peer whose clock jumped back.
     package var staleTimestampGuard = Interval.seconds(10)
 
+    // First messages. A handshake costs a responder 0.4 ms (ARCHITECTURE.md, "Crypto"), and the control thread has a
+    // core to itself of which at most two fifths may go into handshakes: 1,000 a second.
+
+    /// Below this rate every message 1 is served (16 % of a core); above it, senders are asked for cookies.
+    package var handshakeRate = HandshakeRate(perSecond: 400, burst: 200)
+    /// Served under load, with a cookie: of everybody (16 %), and beyond that of sources we share keys with (8 %).
+    package var provedRate = HandshakeRate(perSecond: 400, burst: 100)
+    package var knownRate = HandshakeRate(perSecond: 200, burst: 100)
+    /// Served of one host, an IPv4 address or an IPv6 /64. Several nodes may stand behind one NAT.
+    package var sourceRate = HandshakeRate(perSecond: 20, burst: 20)
+    /// Cookie replies cost 4 µs: 2 % of a core. Sources we share keys with have a share of their own.
+    package var replyRate = HandshakeRate(perSecond: 4_000, burst: 400)
+    package var knownReplyRate = HandshakeRate(perSecond: 400, burst: 100)
+    /// Copies of one message 1 that cookie replies may cause: the second is for a secret that changed meanwhile, the
+    /// third for an address that did.
+    package var cookiesPerHandshake = 3
+    /// Messages 2 that may fail to decrypt before no more are tried: each costs two key agreements, and only a member
+    /// who sees our packets can make one that gets so far.
+    package var failedResponses = 4
+
     package init() {}
 }

@@ -137,6 +137,13 @@ struct LinkRelation: ~Copyable, Sendable {
 
     // MARK: What is rare
 
+    /// Bytes of the heap the relation holds; of queued messages and packets only the arrays' own.
+    var allocatedBytes: Int {
+        let extra = others.isPresent ? MemoryLayout<AddressList>.size : 0
+        guard rare.isPresent else { return extra }
+        return extra + MemoryLayout<RareLinkState>.size + rare.value.older.capacity * MemoryLayout<LinkSession>.stride
+    }
+
     /// Changes the rare state, making it first where there is none and freeing it where nothing of it is left.
     @discardableResult
     mutating func changeRare<Value>(_ body: (inout RareLinkState) -> Value) -> Value {
@@ -223,7 +230,11 @@ struct OutgoingHandshake: Sendable {
     let startedAt: MonotonicInstant
     /// The message inside message 1, in case another way to send it opens first.
     var earlyMessage: [UInt8]?
-    /// Copies of message 1 sent.
+    /// Copies of message 1 that a cookie reply had us send.
+    var cookiesUsed = 0
+    /// Messages 2 that led to key agreements for nothing.
+    var failedResponses = 0
+    /// Copies of message 1 sent by the clock.
     var attempts = 0
     var deadline: MonotonicInstant
 }

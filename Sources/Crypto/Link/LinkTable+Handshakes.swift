@@ -65,13 +65,26 @@ extension LinkTable {
         let key = secrets[attempt % secrets.count].macKey(to: relations[slot].key, suite: suite)
         let gap = limits.handshakeGaps[min(attempt, limits.handshakeGaps.count - 1)]
         let deadline = now + generator.jittered(gap, by: 0.1)
-        let packet = relations[slot].changeRare { [suite] rare in
+        relations[slot].changeRare { rare in
             rare.handshake?.attempts += 1
             rare.handshake?.deadline = deadline
-            if var packet = rare.handshake?.packet.mutableSpan { suite.writeMacs(into: &packet, key: key) }
-            return rare.handshake?.packet ?? []
         }
-        out.append(to: addresses[attempt / secrets.count % addresses.count], copying: packet.span)
+        let address = addresses[attempt / secrets.count % addresses.count]
+        let cookie = cookies.cookie(of: relations[slot].id, at: now)
+        sendInitiation(slot, macKey: key, cookie: cookie, to: address, into: &out)
+    }
+
+    /// Sends a copy of message 1 with these macs.
+    mutating func sendInitiation(
+        _ slot: SlotID, macKey: Bytes32, cookie: LinkCookie?, to address: NetworkAddress, into out: inout Outbox
+    ) {
+        guard let packet = relations[slot].handshake?.packet else { return }
+        out.append(to: address, capacity: packet.count) { [suite] writer in
+            writer.append(packet.span)
+            guard !writer.overflowed else { return }
+            var written = writer.written()
+            suite.writeMacs(into: &written, key: macKey, cookie: cookie)
+        }
     }
 
     /// Ends a relation whose handshake failed.

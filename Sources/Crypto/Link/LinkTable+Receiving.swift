@@ -13,7 +13,7 @@ extension LinkTable {
             return receiveInitiation(&datagram, from: source, at: now, into: &out)
         case LinkWire.responseType:
             return receiveResponse(&datagram, from: source, at: now, into: &out, events: &events)
-        case LinkWire.cookieType: return refuse(.cookieReserved)
+        case LinkWire.cookieType: return receiveCookie(datagram.span, from: source, at: now.monotonic, into: &out)
         case LinkWire.transportType:
             return receiveTransport(&datagram, from: source, at: now, into: &out, events: &events)
         default: return refuse(.unknownType)
@@ -40,7 +40,7 @@ extension LinkTable {
         }
     }
 
-    private mutating func refuse(_ reason: LinkRefusal) -> LinkDelivery? {
+    mutating func refuse(_ reason: LinkRefusal) -> LinkDelivery? {
         refusals.add(reason)
         return nil
     }
@@ -58,6 +58,11 @@ extension LinkTable {
         guard let secretIndex = secretIndex(of: datagram.span) else { return refuse(.badMac) }
         let remoteConnection = datagram.span.loadUInt32(at: 2)
         if repeatResponse(to: datagram.span, from: source, into: &out) { return nil }
+        if let reason = refusal(
+            ofInitiation: datagram.span, from: source, secretIndex: secretIndex, at: now.monotonic, into: &out)
+        {
+            return refuse(reason)
+        }
         var noise = NoiseHandshake(
             responder: identity.agreement, prologue: LinkWire.prologue(connection: remoteConnection).span, suite: suite)
         let body = LinkWire.initiationHeader
@@ -148,6 +153,9 @@ extension LinkTable {
         guard case .relation(let slot)? = owner(of: connection),
             let handshake = relations[slot].handshake, handshake.connection == connection
         else { return refuse(.unknownConnection) }
+        guard handshake.failedResponses < limits.failedResponses else { return refuse(.undecryptableResponse) }
+        // Counted before it is known; a genuine one ends the handshake and the count with it.
+        relations[slot].changeRare { $0.handshake?.failedResponses += 1 }
         var noise = handshake.noise
         let body = LinkWire.responseHeader
         let isAgreed = noise.agreeResponse(

@@ -114,6 +114,7 @@ extension LinkTable {
         endHandshake(of: slot)
         for message in relations[slot].takeQueue() { queuedBytes -= message.count }
         relationByNode.remove(salt.hash(relations[slot].id), slot: slot.index)
+        leaveAddress(slot)
         timers.remove(Int(slot.index))
         if confirmation == slot { confirmation = nil }
         _ = relations.remove(slot)
@@ -146,7 +147,15 @@ extension LinkTable {
     mutating func noteHeard(_ slot: SlotID, from source: NetworkAddress, movesAddress: Bool, at now: MonotonicInstant) {
         relations[slot].noteHeard(at: now)
         guard movesAddress, relations[slot].address != source else { return }
+        leaveAddress(slot)
         relations[slot].move(to: source)
+        relationByAddress.insert(salt.hash(source), slot: slot.index)
+    }
+
+    private mutating func leaveAddress(_ slot: SlotID) {
+        let address = relations[slot].address
+        guard !address.isUnspecified else { return }
+        relationByAddress.remove(salt.hash(address), slot: slot.index)
     }
 
     /// Sees to it that `slot` is looked at when its next deadline comes.

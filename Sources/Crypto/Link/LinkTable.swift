@@ -28,6 +28,8 @@ package struct LinkTable: ~Copyable, Sendable {
     let salt: LinkSalt
     var relations: Slab<LinkRelation>
     var relationByNode = SlotIndex()
+    /// Where peers are that we share keys with: known sources have a share of the handshakes under load.
+    var relationByAddress = SlotIndex()
     var pending: Slab<PendingResponse>
     var pendingByNode = SlotIndex()
     /// By message 1's ephemeral key: repeats of it are answered without a key agreement.
@@ -39,6 +41,10 @@ package struct LinkTable: ~Copyable, Sendable {
     /// Who owns which connection id.
     var connections = SlotIndex()
     var timers = LinkTimers()
+    /// Which first messages are served.
+    var gate = HandshakeGate()
+    var cookieSecrets = CookieSecrets()
+    var cookies = CookieJar()
 
     /// The handshake being answered between `receive` and `finishReceive`, with what is needed to write message 2.
     var openResponse: SlotID?
@@ -79,7 +85,19 @@ package struct LinkTable: ~Copyable, Sendable {
     package var relationCount: Int { relations.count }
     package var pendingCount: Int { pending.count }
 
-    /// Whether a message to `id` would leave at once.
+    /// Bytes of the heap that the table holds for open links: relations, their boxes, indexes and timers. Pending
+    /// responses and waiting messages, which are passing, are left out.
+    package var linkBytes: Int {
+        var bytes = relations.allocatedBytes + relationByNode.allocatedBytes + relationByAddress.allocatedBytes
+        bytes += connections.allocatedBytes + timers.allocatedBytes
+        for index in 0..<relations.slotCount {
+            if let slot = relations.id(at: index) { bytes += relations[slot].allocatedBytes }
+        }
+        return bytes
+    }
+
+    /// Whether keys are shared with `id`. After a silence (`LinkLimits.trustedIdle`) a message begins a new handshake
+    /// all the same.
     package func isEstablished(_ id: NodeID) -> Bool {
         guard let slot = slot(of: id) else { return false }
         return preferredSession(of: slot) != nil

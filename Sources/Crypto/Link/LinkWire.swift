@@ -16,6 +16,10 @@ enum LinkWire {
     static var transportHeader: Int { 13 }
     static var transportOverhead: Int { transportHeader + CryptoSuite.tagByteCount }
     static var macByteCount: Int { 16 }
+    /// Type, version, receiver's connection id; then nonce, then the sealed cookie.
+    static var cookieHeader: Int { 6 }
+    static var cookieNonce: Int { 24 }
+    static var cookieByteCount: Int { cookieHeader + cookieNonce + 16 + CryptoSuite.tagByteCount }
     /// mac1 and mac2.
     static var macsByteCount: Int { 32 }
 
@@ -79,6 +83,11 @@ struct LinkSecretKeys: Sendable {
         presharedKey = suite.deriveKey(secret, label: "mafalda-swarm psk v1")
     }
 
+    /// The key that cookies of `responder` are sealed with.
+    func cookieKey(of responder: PublicKey, suite: CryptoSuite) -> Bytes32 {
+        responder.bytes.withSpan { suite.deriveKey(secret, label: "mafalda-swarm cookie v1", context: $0) }
+    }
+
     /// The key of mac1 on packets to the owner of `receiver`.
     func macKey(to receiver: PublicKey, suite: CryptoSuite) -> Bytes32 {
         receiver.bytes.withSpan { suite.deriveKey(secret, label: "mafalda-swarm mac1 v1", context: $0) }
@@ -94,14 +103,7 @@ extension CryptoSuite {
             hash.update(bytes)
             return (hash.finish(), 0)
         }
-        return key.withSpan { key in
-            var storage = InlineArray<16, UInt8>(repeating: 0)
-            var output = storage.mutableSpan
-            var hash = Blake2b(outputByteCount: 16, key: key)
-            hash.update(bytes)
-            hash.finish(into: &output)
-            return (storage.span.loadUInt64(at: 0), storage.span.loadUInt64(at: 8))
-        }
+        return key.withSpan { Blake2b.hash128(key: $0, bytes) }
     }
 
     /// Whether `packet` ends in mac1 under `key`, then mac2.
@@ -113,13 +115,15 @@ extension CryptoSuite {
         return (packet.loadUInt64(at: end) ^ expected.0) | (packet.loadUInt64(at: end + 8) ^ expected.1) == 0
     }
 
-    /// Writes mac1 under `key` into the room at the end of `packet`, and mac2, which is zero until cookies are spoken.
-    func writeMacs(into packet: inout MutableSpan<UInt8>, key: Bytes32) {
+    /// Writes mac1 under `key` into the room at the end of `packet`, then mac2 under `cookie`, or zeros without one.
+    func writeMacs(into packet: inout MutableSpan<UInt8>, key: Bytes32, cookie: LinkCookie? = nil) {
         let end = packet.count - LinkWire.macsByteCount
-        let expected = mac(key: key, packet.span.extracting(0..<end))
-        packet.store(expected.0, at: end)
-        packet.store(expected.1, at: end + 8)
-        packet.store(UInt64(0), at: end + 16)
-        packet.store(UInt64(0), at: end + 24)
+        let mac1 = mac(key: key, packet.span.extracting(0..<end))
+        packet.store(mac1.0, at: end)
+        packet.store(mac1.1, at: end + 8)
+        var mac2: (UInt64, UInt64) = (0, 0)
+        if let cookie { mac2 = mac(cookie: cookie, packet.span.extracting(0..<end + LinkWire.macByteCount)) }
+        packet.store(mac2.0, at: end + 16)
+        packet.store(mac2.1, at: end + 24)
     }
 }

@@ -72,6 +72,9 @@ struct SlotIndex: Sendable {
         count -= 1
     }
 
+    /// Bytes of the heap the index holds.
+    var allocatedBytes: Int { cells.capacity * MemoryLayout<Cell>.stride }
+
     private mutating func grow() {
         let old = cells
         cells = Array(repeating: Cell(hash: 0, slot: Self.vacant), count: max(8, old.count * 2))
@@ -104,8 +107,12 @@ struct LinkSalt: Sendable {
     }
 
     func hash(_ a: UInt64, _ b: UInt64) -> UInt32 {
+        let wide = wideHash(a, b)
+        return UInt32(truncatingIfNeeded: wide ^ wide >> 32)
+    }
+
+    func wideHash(_ a: UInt64, _ b: UInt64) -> UInt64 {
         let product = (a ^ first).multipliedFullWidth(by: b ^ second)
-        let folded = product.high ^ product.low
-        return UInt32(truncatingIfNeeded: folded ^ folded >> 32)
+        return product.high ^ product.low
     }
 }

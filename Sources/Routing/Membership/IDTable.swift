@@ -1,7 +1,7 @@
 import SwarmCore
 
 /// What an `IDTable` holds.
-protocol Identified: Sendable {
+package protocol Identified: Sendable {
     var id: NodeID { get }
 }
 
@@ -10,17 +10,19 @@ protocol Identified: Sendable {
 /// The first words of the ids lie in an array of their own. Ids are hashes, so a first guess by interpolation lands
 /// within a cache line or two of the place; from there the search doubles its steps, which keeps ids that somebody
 /// chose at log n.
-struct IDTable<Element: Identified>: Sendable {
+package struct IDTable<Element: Identified>: Sendable {
     /// First word of each id, ascending.
-    private(set) var prefixes: [UInt64] = []
-    private(set) var elements: [Element] = []
+    package private(set) var prefixes: [UInt64] = []
+    package private(set) var elements: [Element] = []
 
-    var count: Int { elements.count }
+    package init() {}
+
+    package var count: Int { elements.count }
     var isEmpty: Bool { elements.isEmpty }
 
-    subscript(index: Int) -> Element { elements[index] }
+    package subscript(index: Int) -> Element { elements[index] }
 
-    func index(of id: NodeID) -> Int? {
+    package func index(of id: NodeID) -> Int? {
         let place = insertionIndex(of: id)
         guard place < prefixes.count, prefixes[place] == id.bytes.word0, elements[place].id == id else { return nil }
         return place
@@ -74,7 +76,7 @@ struct IDTable<Element: Identified>: Sendable {
     }
 
     /// Inserts an element whose id is not in the table yet.
-    mutating func insert(_ element: Element) {
+    package mutating func insert(_ element: Element) {
         let place = insertionIndex(of: element.id)
         if elements.count == elements.capacity {
             // An eighth of slack: ten thousand simulated nodes cannot afford the usual doubling.
@@ -86,7 +88,7 @@ struct IDTable<Element: Identified>: Sendable {
         elements.insert(element, at: place)
     }
 
-    mutating func remove(at index: Int) {
+    package mutating func remove(at index: Int) {
         prefixes.remove(at: index)
         elements.remove(at: index)
         if elements.isEmpty { self = IDTable() }

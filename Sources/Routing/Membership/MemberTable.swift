@@ -16,14 +16,19 @@ struct CoarseInstant: Sendable, Comparable {
 }
 
 /// A member that is alive or suspected: 24 bytes, and 8 for the first word of its id.
-struct PresentMember: Identified {
+package struct PresentMember: Identified {
     var record: MemberRecord
     var since: CoarseInstant
     /// The last message from it, but for those this node probes or is probed by: `PeerWatch` and `Callers` know better.
     var heard = CoarseInstant.never
     var isSuspected = false
 
-    var id: NodeID { record.id }
+    package init(record: MemberRecord, since: MonotonicInstant) {
+        self.record = record
+        self.since = CoarseInstant(since)
+    }
+
+    package var id: NodeID { record.id }
 }
 
 /// The end of a suspicion, and who raised it.
@@ -137,7 +142,7 @@ struct MemberTable: Sendable {
         } else if count >= Limits.members, !forgetOldest() {
             return false
         }
-        present.insert(PresentMember(record: record, since: CoarseInstant(instant)))
+        present.insert(PresentMember(record: record, since: instant))
         if let index = present.index(of: record.id) { toggleHash(at: index) }
         return true
     }

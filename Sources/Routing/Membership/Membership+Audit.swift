@@ -2,9 +2,9 @@ import SwarmCore
 
 /// What a simulator's checkers read at every sweep: without putting whole descriptions together.
 extension Membership {
-    package var knownCount: Int { table.count }
+    package var knownCount: Int { table.count + foreign.members.count }
 
-    /// Every member in the view, dead ones included.
+    /// Every member of the own cell in the view, dead ones included; of foreign ones only a sample is known, and old.
     package func forEachKnown(
         _ body: (_ id: NodeID, _ instance: UInt64, _ version: UInt64, _ status: MemberStatus) -> Void
     ) {

@@ -13,14 +13,19 @@ extension Membership {
     /// Adds to what is told; urgent news is pushed within 10 ms, together with what else comes up. In a storm of news
     /// pushes keep a distance, so that more of it shares a message.
     mutating func tell(_ item: News, isUrgent: Bool, isMinor: Bool = false, at now: Now) {
-        news.add(item, isUrgent: isUrgent, isMinor: isMinor)
+        news.add(item, turns: turns(of: item, isMinor: isMinor), isUrgent: isUrgent, at: now.monotonic)
         guard isUrgent, nextPush == nil else { return }
         let soon = now.monotonic + .milliseconds(10)
         nextPush = lastPush.map { max(soon, $0 + .milliseconds(50)) } ?? soon
     }
 
-    /// How often one item is told: 3 × log2 of the swarm's size (SWIM §4.1).
-    var tellings: Int { 3 * (Int.bitWidth - (table.present.count + 2).leadingZeroBitCount) }
+    /// How often one item is told: 3 × log2 of the list's size (SWIM §4.1) for a word on somebody's state. A description
+    /// is longer, and the next sync repairs it; a load or a coordinate is told a few times only.
+    private func turns(of item: News, isMinor: Bool) -> Int {
+        let rounds = Int.bitWidth - (table.present.count + 2).leadingZeroBitCount
+        guard case .status = item else { return isMinor ? max(2, rounds / 2) : rounds * 2 }
+        return rounds * 3
+    }
 
     mutating func push(at now: Now, into out: inout MessageOutbox) {
         guard let due = nextPush, due <= now.monotonic else { return }
@@ -172,7 +177,7 @@ extension Membership {
         let standing = table.standing(of: id)
         let isRestart = table.record(of: id)?.instance != record.instance
         _ = table.setAlive(record, at: now.monotonic)
-        if let index = probes.firstIndex(where: { $0.id == id }) {
+        if let index = probeIndex(of: id) {
             probes[index].isSuspected = false
             probes[index].renew(record, isRestart: isRestart)
         }
@@ -227,7 +232,7 @@ extension Membership {
             setStatus(status, of: id, version: version, accuser: accuser, at: now, events: &events)
         } else if status == .suspected, before == .suspected {
             guard table.addAccuser(accuser, to: id) else { return }
-            renewSuspicionEnd(of: id)
+            renewSuspicionEnd(of: id, at: now)
         } else {
             return
         }
@@ -261,14 +266,14 @@ extension Membership {
         guard status != .suspected else {
             let isNew = !table.present[index].isSuspected
             table.suspect(at: index, version: version, accuser: accuser, at: now.monotonic)
-            if let index = probes.firstIndex(where: { $0.id == id }) { probes[index].isSuspected = true }
-            renewSuspicionEnd(of: id)
+            if let index = probeIndex(of: id) { probes[index].isSuspected = true }
+            renewSuspicionEnd(of: id, at: now)
             if isNew { events.append(.suspected(id)) }
             return
         }
         table.bury(at: index, as: status, version: version, at: now.monotonic, until: tombstoneEnd)
         watchLeft(id)
-        probes.removeAll { $0.id == id }
+        if let index = probeIndex(of: id) { probes.remove(at: index) }
         events.append(status == .left ? .left(id) : .failed(id))
         if table.present.isEmpty {
             joinInterval = timing.joinRetryMinimum
@@ -279,16 +284,18 @@ extension Membership {
 
     /// When a suspicion becomes a failure. Two accusers end it sooner (Lifeguard §IV.B).
     private func suspicionEnd(of suspicion: Suspicion) -> MonotonicInstant {
-        guard let probe = probes.first(where: { $0.id == suspicion.id }) else {
+        guard let index = probeIndex(of: suspicion.id) else {
             return suspicion.since + timing.suspicionOfOthers
         }
         let end = suspicion.since + (suspicion.isConfirmed ? timing.suspicionConfirmed : timing.suspicionAlone)
-        return probe.lastHeard.map { max(end, $0 + timing.silence) } ?? end
+        return probes[index].lastHeard.map { max(end, $0 + timing.silence) } ?? end
     }
 
-    private mutating func renewSuspicionEnd(of id: NodeID) {
+    private mutating func renewSuspicionEnd(of id: NodeID, at now: Now) {
         guard let index = table.suspicions.index(of: id) else { return }
-        table.setSuspicionEnd(of: id, at: suspicionEnd(of: table.suspicions[index]))
+        // A second accuser may bring the end into the past; it is for the next `advance`, which is after this one.
+        let end = max(suspicionEnd(of: table.suspicions[index]), now.monotonic + .milliseconds(1))
+        table.setSuspicionEnd(of: id, at: end)
     }
 
     /// Somebody believes this node gone, or still to be its former self.

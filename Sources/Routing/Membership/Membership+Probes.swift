@@ -13,7 +13,7 @@ extension Membership {
         var watched = watch.takeWatched()
         for id in fineWatch?.takeWatched() ?? [] where !watched.contains(id) { watched.append(id) }
         probes.removeAll { probe in !watched.contains(probe.id) }
-        for id in watched where !probes.contains(where: { $0.id == id }) {
+        for id in watched where probeIndex(of: id) == nil {
             guard let index = table.present.index(of: id) else { continue }
             let member = table.present[index]
             let delay = Interval(nanoseconds: Int64(generator.integer(below: 1_000_000_000)))
@@ -22,6 +22,12 @@ extension Membership {
                     member.record, isSuspected: member.isSuspected, lastHeard: lastHeard(id),
                     firstRound: now.monotonic + delay, at: now.monotonic))
         }
+    }
+
+    /// By index, as all searches on the path of a probe: a closure would be handed a copy of each.
+    func probeIndex(of id: NodeID) -> Int? {
+        for index in probes.indices where probes[index].id == id { return index }
+        return nil
     }
 
     mutating func runProbes(
@@ -82,13 +88,13 @@ extension Membership {
     private mutating func endRoundUnanswered(
         _ index: Int, at now: Now, events: inout EventBuffer<MembershipEvent>
     ) {
-        let probe = probes[index]
-        if probe.helpersAsked > 0, probe.helpersAnswered == 0 { localHealth = min(4, localHealth + 1) }
+        let id = probes[index].id
+        if probes[index].helpersAsked > 0, probes[index].helpersAnswered == 0 { localHealth = min(4, localHealth + 1) }
         finishRound(index, at: now)
-        guard let version = table.version(of: probe.id) else { return }
+        guard let version = table.version(of: id) else { return }
         // Through the same door as news from others: counts us as an accuser and tells everybody.
         applyStatus(
-            .suspected, of: probe.id, version: version, accuser: own.contact.id.prefix, .pushed, at: now,
+            .suspected, of: id, version: version, accuser: own.contact.id.prefix, .pushed, at: now,
             events: &events)
     }
 
@@ -113,20 +119,20 @@ extension Membership {
         out.append(to: contact, isIdempotent: true) { writer in
             writer.append(MembershipMessageType.ping)
             writer.append(now.monotonic.nanoseconds)
-            appendNews(after: notice, to: &writer)
+            appendNews(after: notice, at: now, to: &writer)
             writer.append(cell.told)
         }
     }
 
     /// The news that rides on a probe.
-    private mutating func appendNews(after notice: News?, to writer: inout ByteWriter) {
+    private mutating func appendNews(after notice: News?, at now: Now, to writer: inout ByteWriter) {
         let place = writer.count
         writer.append(UInt8(0))
         notice?.write(to: &writer)
         var count = notice == nil ? 0 : 1
         count += news.write(
             byteLimit: RoutingLimits.piggybackBytes, countLimit: RoutingLimits.newsEntriesPerMessage - count,
-            tellings: tellings, to: &writer)
+            at: now.monotonic, to: &writer)
         writer.patch(UInt8(count), at: place)
     }
 
@@ -151,7 +157,7 @@ extension Membership {
             writer.append(own.version)
             writer.append(own.load)
             own.coordinate.write(to: &writer)
-            if peer.isConfirmed { appendNews(after: notice, to: &writer) } else { writer.append(UInt8(0)) }
+            if peer.isConfirmed { appendNews(after: notice, at: now, to: &writer) } else { writer.append(UInt8(0)) }
             writer.append(cell.told)
         }
     }
@@ -168,7 +174,7 @@ extension Membership {
         }
         if !relayed.isEmpty { finishRelayedProbes(of: peer.id, timestamp: timestamp, into: &out) }
         guard greet(peer.id, at: now) != .stranger else { return }
-        guard let index = probes.firstIndex(where: { $0.id == peer.id }) else {
+        guard let index = probeIndex(of: peer.id) else {
             tellIfOutdated(peer, version: version, into: &out)
             return refusals.add(.unexpectedAnswer)
         }

@@ -72,7 +72,7 @@ extension Membership {
         table.record(of: id) ?? foreign.members.index(of: id).map { foreign.members[$0].record }
     }
 
-    private func probe(of id: NodeID) -> Probe? { probes.first { $0.id == id } }
+    private func probe(of id: NodeID) -> Probe? { probeIndex(of: id).map { probes[$0] } }
 
     private func member(_ present: PresentMember) -> Member {
         var member = Member(

@@ -234,7 +234,7 @@ package struct Membership: ~Copyable, PeerMachine {
 
     /// Notes that a confirmed message came from `id`, and says what it is to us.
     mutating func greet(_ id: NodeID, at now: Now) -> MemberTable.Standing {
-        if let index = probes.firstIndex(where: { $0.id == id }) {
+        if let index = probeIndex(of: id) {
             probes[index].lastHeard = now.monotonic
             return probes[index].isSuspected ? .suspected : .alive
         }
@@ -254,7 +254,7 @@ package struct Membership: ~Copyable, PeerMachine {
     }
 
     func lastHeard(_ id: NodeID) -> MonotonicInstant? {
-        if let probe = probes.first(where: { $0.id == id }) { return probe.lastHeard }
+        if let index = probeIndex(of: id) { return probes[index].lastHeard }
         return callers.lastHeard(id) ?? table.present.index(of: id).flatMap { table.present[$0].heard.instant }
     }
 

@@ -60,9 +60,9 @@ struct NewsQueue: Sendable {
         let news: News
         /// First word of the subject's id: tells most others apart without a look at their records.
         let prefix: UInt64
-        var tellings = 0
-        /// Told a sixth as often: a load or a coordinate, which the next sync repairs.
-        let isMinor: Bool
+        let added: MonotonicInstant
+        /// How often it is told.
+        var turns: Int
     }
 
     private var fresh = Ring<Item>()
@@ -72,24 +72,34 @@ struct NewsQueue: Sendable {
 
     var count: Int { fresh.count + told.count }
 
+    /// By then news has reached whom it can reach; in a storm of joins the rest is left to the syncs.
+    static var lifetime: Interval { .seconds(15) }
+
     /// Replaces older news about the same member. A full queue drops what has been told for longest.
-    mutating func add(_ news: News, isUrgent: Bool, isMinor: Bool) {
+    mutating func add(_ news: News, turns: Int, isUrgent: Bool, at instant: MonotonicInstant) {
         remove(news.subject)
         if count >= RoutingLimits.queuedNews, told.popFirst() == nil { _ = fresh.popFirst() }
-        fresh.append(Item(news: news, prefix: news.subject.bytes.word0, isMinor: isMinor))
+        fresh.append(Item(news: news, prefix: news.subject.bytes.word0, added: instant, turns: turns))
         if isUrgent, urgent.count < RoutingLimits.queuedNews { urgent.append(news) }
     }
 
     mutating func remove(_ subject: NodeID) {
         let prefix = subject.bytes.word0
-        fresh.removeFirst { $0.prefix == prefix && $0.news.subject == subject }
-        told.removeFirst { $0.prefix == prefix && $0.news.subject == subject }
+        Self.remove(subject, prefix, from: &fresh)
+        Self.remove(subject, prefix, from: &told)
         if let index = urgent.firstIndex(where: { $0.subject == subject }) { urgent.remove(at: index) }
     }
 
-    /// Appends entries of at most `byteLimit` bytes, at most `countLimit`, and returns their count. Each item leaves
-    /// after `tellings` tellings.
-    mutating func write(byteLimit: Int, countLimit: Int, tellings: Int, to writer: inout ByteWriter) -> Int {
+    private static func remove(_ subject: NodeID, _ prefix: UInt64, from ring: inout Ring<Item>) {
+        for index in ring.indices where ring[index].prefix == prefix && ring[index].news.subject == subject {
+            return ring.remove(at: index)
+        }
+    }
+
+    /// Appends entries of at most `byteLimit` bytes, at most `countLimit`, and returns their count.
+    mutating func write(
+        byteLimit: Int, countLimit: Int, at instant: MonotonicInstant, to writer: inout ByteWriter
+    ) -> Int {
         guard count > 0 else { return 0 }
         var room = byteLimit
         var written = 0
@@ -103,13 +113,14 @@ struct NewsQueue: Sendable {
             guard size <= room || size > byteLimit else { break }
             guard var item = isFirst ? fresh.popFirst() : told.popFirst() else { break }
             if !isFirst { turns -= 1 }
+            if instant - item.added > Self.lifetime { continue }
             if size <= room {
                 item.news.write(to: &writer)
                 room -= size
                 written += 1
             }
-            item.tellings += 1
-            if item.tellings < (item.isMinor ? max(2, tellings / 6) : tellings) { told.append(item) }
+            item.turns -= 1
+            if item.turns > 0 { told.append(item) }
         }
         return written
     }
@@ -155,8 +166,11 @@ struct Ring<Element: Sendable>: Sendable {
         return element
     }
 
-    mutating func removeFirst(where matches: (Element) -> Bool) {
-        guard let index = elements[head...].firstIndex(where: matches) else { return }
+    /// Places of what is in the ring, for `subscript` and `remove`.
+    var indices: Range<Int> { head..<elements.count }
+    subscript(index: Int) -> Element { _read { yield elements[index] } }
+
+    mutating func remove(at index: Int) {
         elements.remove(at: index)
         if head == elements.count { self = Ring() }
     }

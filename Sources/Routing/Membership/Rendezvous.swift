@@ -2,15 +2,15 @@ import SwarmCore
 
 /// Who monitors whom: the five nodes with the highest rendezvous weight (Thaler and Ravishankar 1998) for the watched
 /// node. Everybody computes the same answer from the same member list, and a change of the list moves few watches.
-enum Rendezvous {
+package enum Rendezvous {
     /// What `subject` contributes to its monitors' weights.
-    static func salt(of subject: NodeID) -> UInt64 { mix(subject.bytes.word1 &+ 0x9e37_79b9_7f4a_7c15) }
+    package static func salt(of subject: NodeID) -> UInt64 { mix(subject.bytes.word1 &+ 0x9e37_79b9_7f4a_7c15) }
 
     /// The weight of the monitor whose id begins with `prefix`: uniform, and independent for each pair.
-    static func weight(_ prefix: UInt64, salt: UInt64) -> UInt64 { mix(prefix ^ salt) }
+    package static func weight(_ prefix: UInt64, salt: UInt64) -> UInt64 { mix(prefix ^ salt) }
 
     /// The finaliser of SplitMix64 (Steele, Lea and Flood 2014).
-    static func mix(_ value: UInt64) -> UInt64 {
+    package static func mix(_ value: UInt64) -> UInt64 {
         var mixed = value
         mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
         mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
@@ -24,7 +24,7 @@ enum Rendezvous {
 /// the subjects where this node stands well enough: a join changes a rank by at most one, and so does a leave. Who
 /// stood too low to be kept rises by one with each leave, so the list stays complete for ranks below a horizon that
 /// falls by one each time; when it reaches five, the list is made anew.
-struct WatchList: Sendable {
+package struct WatchList: Sendable {
     private struct Subject: Sendable {
         let id: NodeID
         let ownWeight: UInt64
@@ -32,7 +32,7 @@ struct WatchList: Sendable {
     }
 
     /// Bits of the id that members in its scope share with this node.
-    let depth: Int
+    package let depth: Int
     private let own: NodeID
     /// In no particular order, but the same in every process.
     private var subjects: [Subject] = []
@@ -43,17 +43,17 @@ struct WatchList: Sendable {
     /// Sixteen leaves between two walks of the list.
     private static var fullHorizon: Int { RoutingLimits.monitors + 16 }
 
-    init(own: NodeID, depth: Int, table: IDTable<PresentMember>) {
+    package init(own: NodeID, depth: Int, table: IDTable<PresentMember>) {
         self.own = own
         self.depth = depth
         rebuild(from: table)
     }
 
     /// Whether the list must be made anew to be complete.
-    var isStale: Bool { horizon < RoutingLimits.monitors }
+    package var isStale: Bool { horizon < RoutingLimits.monitors }
 
     /// `id` has been entered in `table`.
-    mutating func joined(_ id: NodeID, in table: IDTable<PresentMember>) {
+    package mutating func joined(_ id: NodeID, in table: IDTable<PresentMember>) {
         guard id.sharesPrefix(depth, with: own) else { return }
         for index in subjects.indices.reversed() where outweighs(id, for: subjects[index]) {
             subjects[index].rank += 1
@@ -64,7 +64,7 @@ struct WatchList: Sendable {
     }
 
     /// `id` is gone from the table.
-    mutating func left(_ id: NodeID) {
+    package mutating func left(_ id: NodeID) {
         guard id.sharesPrefix(depth, with: own) else { return }
         for index in subjects.indices.reversed() {
             if subjects[index].id == id {
@@ -81,7 +81,7 @@ struct WatchList: Sendable {
 
     /// Ranks this node anew for every member. Subjects for which its weight is too low to stand within the horizon
     /// (but for one list in 10^9) are passed over at the price of one weight.
-    mutating func rebuild(from table: IDTable<PresentMember>) {
+    package mutating func rebuild(from table: IDTable<PresentMember>) {
         subjects = []
         horizon = Self.fullHorizon
         isChanged = true
@@ -90,7 +90,7 @@ struct WatchList: Sendable {
     }
 
     /// Those to be probed.
-    mutating func takeWatched() -> [NodeID] {
+    package mutating func takeWatched() -> [NodeID] {
         isChanged = false
         var watched: [NodeID] = []
         for subject in subjects where subject.rank < RoutingLimits.monitors { watched.append(subject.id) }
