@@ -264,7 +264,9 @@ extension DHT {
         let isClient = configuration.isClientOnly
         let place = ownPlace
         let page = query
-        let isSent = ask(peer, .page(lookups[index].id), at: now, into: &out) { .get($0, isClient: isClient, from: place, page) }
+        let isSent = ask(peer, .page(lookups[index].id), at: now, into: &out) {
+            .get($0, isClient: isClient, from: place, page)
+        }
         if !isSent { lookups[index].pages.pageEnded() }
     }
 

@@ -152,7 +152,7 @@ import Testing
                 Contact(id: id, key: PublicKey(.zero), addresses: address), roundTrip: .milliseconds(milliseconds))
         }
         // Two inside the region, where only time counts; one just outside; one far out but very near in time.
-        let seeds = [hint(12, 1, 90), hint(8, 2, 30), hint(5, 3, 10), hint(0, 4, 5)]
+        let seeds = [hint(12, 1, 90), hint(8, 2, 30), hint(4, 3, 10), hint(0, 4, 5)]
         var lookup = ClosestLookup(
             target: .zero, own: NodeID(Bytes32(7, 7, 7, 7)), seeds: seeds, parameters: parameters)
         var order: [Int] = []

@@ -230,7 +230,8 @@ import Testing
                 node.dht.advance(to: now, into: &node.out, events: &node.events)
                 if let deadline = node.dht.nextDeadline { #expect(deadline > now.monotonic) }
             }
-            #expect(node.dht.activeLookups == 0 && node.dht.table.count == 5)
+            // Noise may say that its sender cannot be dialled: such a peer leaves the table.
+            #expect(node.dht.activeLookups == 0 && (1...5).contains(node.dht.table.count))
             #expect(swarm.find("demo", from: node)?.origin == swarm.nodes[1].contact.id)
         }
     }
