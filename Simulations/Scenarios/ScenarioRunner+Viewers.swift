@@ -40,13 +40,19 @@ extension ScenarioRunner {
         arrivals(rate: plan.rate, generator) { [unowned self] draws in arrive(workload, draws) }
     }
 
-    private func arrive(_ workload: Int, _ draws: SeededGenerator) {
+    /// Where nothing is to be seen yet, the viewer comes again in a second, up to a minute.
+    private func arrive(_ workload: Int, _ draws: SeededGenerator, patience: Int = 60) {
         let plan = scenario.viewers[workload]
         var draws = draws
         guard let node = seat(plan, using: &draws), node.media != nil,
             let stream = truth.randomLive(
                 olderThan: now - min(now, UInt64(Self.grace.nanoseconds)), popularity: plan.popularity, using: &draws)
-        else { return }
+        else {
+            guard patience > 0 else { return }
+            return simulation.schedule(after: .seconds(1)) { [unowned self] _ in
+                arrive(workload, draws, patience: patience - 1)
+            }
+        }
         let index = audience.viewers.count
         audience.viewers.append(Viewer(node: node.index, life: node.life, stream: stream, arrivedAt: now))
         let stay = plan.stay.map { draws.jittered($0, by: 0.5) }

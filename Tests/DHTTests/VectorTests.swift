@@ -63,7 +63,7 @@ import Testing
             "0103a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b80204c00002011e6c0620010db8000000"
             + "0000000000000000011e6c01" + place
         #expect(hex(encode(.contacts(id, from: .origin, [near]))) == "13" + head + place + nearText)
-        let recordText = "4d" + hex(record.body) + hex(record.signature.bytes.array)
+        let recordText = "4056" + hex(record.body) + hex(record.signature.bytes.array)
         let held = HeldRecord(record: record, remaining: .seconds(30), age: .seconds(60))
         #expect(
             hex(encode(.values(id, from: .origin, total: 0, [held], closer: [near])))

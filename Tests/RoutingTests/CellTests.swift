@@ -46,7 +46,8 @@ import Testing
         return nil
     }
 
-    /// Whether each living node lists exactly the living members of its cell, and all divide as finely.
+    /// Whether each living node lists exactly the living members of its cell; cells nest, so neighbours may divide
+    /// differently.
     static func everybodyKnowsItsCell(_ wire: VirtualWire<MembershipNode>) -> Bool { unsettled(wire).isEmpty }
 
     /// What is wrong, node by node.
@@ -61,9 +62,6 @@ import Testing
                 faults.append("\(node.contact.id.short) at depth \(depth): \(node.machine.cellCount) of \(cell.count)")
             } else if !cell.allSatisfy({ $0 == node.contact.id || node.status(of: $0) == .alive }) {
                 faults.append("\(node.contact.id.short): not all alive")
-            }
-            for other in alive where shares(other.contact.id, node.contact.id, depth) {
-                if other.machine.cellDepth != depth { faults.append("depths \(depth), \(other.machine.cellDepth)") }
             }
         }
         return faults
@@ -91,7 +89,7 @@ import Testing
         let (messages, bytes) = (wire.messagesSent, wire.bytesSent)
         wire.run(for: .seconds(30))
         let perSecond = Double(30 * wire.nodes.count)
-        #expect(Double(wire.messagesSent - messages) / perSecond < 13)
+        #expect(Double(wire.messagesSent - messages) / perSecond < 16)
         #expect(Double(wire.bytesSent - bytes) / perSecond < 1200)
 
         let victim = wire.nodes[7]

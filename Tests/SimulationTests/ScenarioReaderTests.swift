@@ -111,7 +111,7 @@ import Testing
         ("expect: {lookup_ms_p50: fast}", "expected a comparison like \">= 0.99\""),
         ("include: nothing", "test.yaml:1: 'include': no scenario 'nothing'"),
         ("- a list", "test.yaml:1: expected \"key: value\" lines"),
-        ("nodes: [1", "test.yaml:1: "),
+        ("nodes: [1", "test.yaml:2: "),
         ("nodes: 1\nnodes: 2", "a key stands twice: nodes"),
         ("streams:\n  Big Name: {count: 1}", "test.yaml:2: 'Big Name' is no name"),
         ("a: {b: {c: {d: {e: {f: {g: {h: {i: {j: 1}}}}}}}}}", "nested too deeply"),
