@@ -23,13 +23,17 @@ let scenarios = [
     "dht-churn-1.4min", "dht-liars-20", "dht-liars-30", "dht-liars-50", "dht-ground-ids", "dht-hot", "dht-rest",
 ]
 
+/// `MAFALDA_FUZZ=1 swift build` (scripts/fuzz) builds the core alone, instrumented, and one libFuzzer program.
+let isFuzzing = Context.environment["MAFALDA_FUZZ"] == "1"
+let instrumented: [SwiftSetting] = isFuzzing ? [.unsafeFlags(["-sanitize=fuzzer,address"])] : []
+
 func module(
     _ name: String, _ dependencies: [Target.Dependency], path: String? = nil, exclude: [String] = [],
     resources: [Resource]? = nil
 ) -> Target {
     .target(
         name: name, dependencies: dependencies, path: path ?? "Sources/\(name)", exclude: exclude,
-        resources: resources, swiftSettings: house)
+        resources: resources, swiftSettings: house + instrumented)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -70,6 +74,7 @@ let core: [Target] = [
     tests("EventLoopTests", ["EventLoop", "SwarmCore", "CSwarmShims"]),
     tests("ToolingTests", ["SwarmCore", "EventLoop", "CBenchFloor", "CAllocationCounter"]),
     tests("DHTTests", ["DHT", "SwarmCrypto", "SwarmCore"]),
+    tests("FuzzTests", ["DHT", "Routing", "MediaRelay", "SwarmCrypto", "SwarmCore"]),
     tests("RoutingTests", ["Routing", "SwarmCrypto", "SwarmCore"]),
     tests(
         "MediaRelayTests", ["MediaRelay", "SwarmCrypto", "SwarmCore", "CSRTP", "CDemoClip", "CAllocationCounter"]),
@@ -140,9 +145,16 @@ let services: [Package.Dependency] = [
     .package(url: "https://github.com/vapor/jwt-kit", exact: "5.7.1"),
 ]
 
+let fuzzing: [Target] = [
+    .executableTarget(
+        name: "fuzz", dependencies: ["SwarmCore", "SwarmCrypto", "DHT", "Routing", "MediaRelay"], path: "Tests/Fuzz",
+        exclude: ["corpus"], swiftSettings: house + instrumented + [.unsafeFlags(["-parse-as-library"])],
+        linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])])
+]
+
 let package = Package(
     name: "mafalda-swarm",
     products: isCoreOnly ? [] : [.executable(name: "mafalda", targets: ["mafalda"])],
     dependencies: isCoreOnly ? always : always + services,
-    targets: isCoreOnly ? core + coreCommand : core + node
+    targets: (isCoreOnly ? core + coreCommand : core + node) + (isFuzzing ? fuzzing : [])
 )

@@ -52,7 +52,7 @@ package final class ForgingConduct: Conduct {
         next = now.monotonic + generator.jittered(.milliseconds(500), by: 0.2)
         let stream = streams[generator.integer(below: streams.count)]
         let forgery = Forgery.allCases[generator.integer(below: Forgery.allCases.count)]
-        let holders = host.dht.table.closest(to: RecordPlace.path(stream.text), limit: 8)
+        let holders = host.dht.table.closest(to: RecordPlace.path(stream.text), limit: 8).map(\.contact)
         guard !holders.isEmpty, let record = forge(forgery, stream, at: now, host: host) else { return }
         let holder = holders[generator.integer(below: holders.count)]
         host.send(.put(RequestID(generator.next()), isClient: false, record), to: holder)
@@ -60,7 +60,7 @@ package final class ForgingConduct: Conduct {
 
     private func forge(_ forgery: Forgery, _ stream: StreamName, at now: Now, host: InsiderHost) -> Record? {
         forged += 1
-        let others = host.dht.table.closest(to: host.identity.id.bytes, limit: 20)
+        let others = host.dht.table.closest(to: host.identity.id.bytes, limit: 20).map(\.contact)
         let victim = others.isEmpty ? host.contact : others[generator.integer(below: others.count)]
         let isForeign = forgery == .foreignSignature || forgery == .noSignature
         var statement = RecordStatement(

@@ -69,7 +69,7 @@ package final class LyingConduct: Conduct {
             return lie(to: peer, host) {
                 .values(request, from: .origin, total: 0, [], closer: $0.map { NearContact($0) })
             } about: {
-                query.key
+                query.near ?? query.key
             }
         case .put(let request, _, _), .offerCopy(let request, _, _):
             lies += 1
@@ -93,7 +93,8 @@ package final class LyingConduct: Conduct {
             let named = collusion.closest(to: key(), limit: DHTLimits.contactsPerAnswer)
             host.send(answer(named.filter { $0.id != peer.id }), to: InsiderHost.returnContact(of: peer))
         case .forgetful:
-            let entries = host.dht.table.closest(to: key(), limit: DHTLimits.contactsPerAnswer)
+            let entries = host.dht.table.closest(to: key(), limit: DHTLimits.contactsPerAnswer, trusted: true).map(
+                \.contact)
             let named = entries.filter { $0.id != peer.id }
             host.send(answer(named), to: InsiderHost.returnContact(of: peer))
         }

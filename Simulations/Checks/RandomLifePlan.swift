@@ -24,6 +24,11 @@ package struct LifeFault: Sendable, Hashable, CustomStringConvertible {
     package var at: Int
     package var kind: Kind
 
+    package init(at: Int, kind: Kind) {
+        self.at = at
+        self.kind = kind
+    }
+
     package var description: String { "\(at) ms: \(kind)" }
 
     /// When it is over: the fault itself, and the way back from it.

@@ -31,7 +31,8 @@ extension Simulation {
             identity: identity, secret: secret, entropy: entropy, generator: generator.child(2),
             addresses: AddressList(address), mediaHosts: AddressList(address),
             workerPorts: (0..<options.workers).map { address.port + 1 + UInt16($0) },
-            fingerprint: nodes[index].media?.fingerprint ?? Bytes32(UInt64(index), 0, 0, 1),
+            fingerprint: (index < nodes.count ? nodes[index].media?.fingerprint : nil)
+                ?? Bytes32(UInt64(index), 0, 0, 1),
             maxChildren: options.maxChildren)
         configuration.hasMembership = options.hasMembership
         return configuration

@@ -105,11 +105,12 @@ package final class SimulationMedia {
         return (node.media as? PacketMedia)?.takeEgressBitsPerSecond(at: node.clock.now(simulation.now)) ?? 0
     }
 
-    /// Gaps count from here on: called before a fault whose cost is to be measured.
+    /// Gaps, and egress at packet fidelity, count from here on: called before a fault whose cost is to be measured.
     package func forgetGaps() {
         fabric?.forgetGaps()
         for node in simulation.nodes {
             (node.media as? PacketMedia)?.forgetGaps(at: node.clock.now(simulation.now))
+            _ = egressBitsPerSecond(of: node)
         }
     }
 

@@ -5,6 +5,8 @@ struct ActiveLookup: Sendable {
     enum Purpose: Hashable, Sendable {
         case resolve(StreamName)
         case list(String)
+        /// What a node has published of its addresses.
+        case reach(NodeID)
         /// The holders of a key, for publications.
         case locate
         /// A bucket that nobody looked into.
@@ -15,7 +17,7 @@ struct ActiveLookup: Sendable {
         /// Started by the owner, who waits for the answer.
         var isForOwner: Bool {
             switch self {
-            case .resolve, .list: true
+            case .resolve, .list, .reach: true
             case .locate, .refresh, .join: false
             }
         }

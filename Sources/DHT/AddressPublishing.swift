@@ -61,6 +61,17 @@ struct AddressBook: Sendable {
 }
 
 extension DHT {
+    /// Asks the neighbours of a node for the addresses it has published, for one whose contact no longer reaches it. Ends in
+    /// `.reached` or `.overloaded`.
+    package mutating func reach(
+        _ node: NodeID, at now: Now, into out: inout MessageOutbox, events: inout EventBuffer<DHTEvent>
+    ) -> LookupID {
+        let id = nextLookupID()
+        startReaching(node, id, now, &events)
+        drive(now, &out, &events)
+        return id
+    }
+
     /// Gives the record to those of the nearest that do not have it.
     mutating func publishAddresses(_ now: Now, _ out: inout MessageOutbox) {
         guard addressBook.isDue(now.monotonic) else { return }
@@ -74,9 +85,9 @@ extension DHT {
             addressBook.begin(Record(statement, by: identity), nextRound: now.monotonic + pause)
         }
         guard let record = addressBook.record else { return }
-        for neighbour in table.closest(to: identity.id.bytes, limit: AddressBook.holders)
-        where addressBook.lacks(neighbour.id) {
-            ask(neighbour, .addresses(sequence: record.sequence), at: now, into: &out) {
+        for entry in table.closest(to: identity.id.bytes, limit: AddressBook.holders)
+        where addressBook.lacks(entry.contact.id) {
+            ask(entry.contact, .addresses(sequence: record.sequence), at: now, into: &out) {
                 .put($0, isClient: false, record)
             }
         }

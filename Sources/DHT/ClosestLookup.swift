@@ -93,7 +93,7 @@ package struct ClosestLookup: Sendable {
     private var insideAnswered = 0
     /// Peers asked and not yet late; never above the parallelism of the moment.
     package private(set) var inFlight = 0
-    /// Peers asked and late; never above as many more.
+    /// Peers asked and late; with those in flight never above twice the parallelism.
     private var late = 0
     package private(set) var asked = 0
     package private(set) var isFinished = false
@@ -126,7 +126,7 @@ package struct ClosestLookup: Sendable {
                 continue
             }
             guard let choice, asked < parameters.askLimit else { return outstanding > 0 ? .wait : finish() }
-            guard inFlight < parallelism, late < parallelism else { return .wait }
+            guard inFlight < parallelism, outstanding < 2 * parallelism else { return .wait }
             turn = choice.path + 1
             return ask(choice.candidate, for: choice.path)
         }

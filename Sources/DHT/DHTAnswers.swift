@@ -18,6 +18,7 @@ extension DHT {
         case .get(let request, let isClient, let place, let query):
             meet(peer, isClient: isClient, place, at: now, into: &out)
             let held = store.records(for: query, key: query.key, turn: request.number, at: now.monotonic)
+            if held.records.contains(where: \.isCopy) { traffic.add(.copiesServed) }
             let closer = nearest(to: query.near ?? query.key, for: peer, at: now)
             answer(
                 .values(request, from: coordinate, total: held.total, held.records, closer: closer), to: peer,

@@ -62,7 +62,7 @@ extension DHT {
     private func halvings(to key: Bytes32) -> Int {
         let neighbours = table.closest(to: identity.id.bytes, limit: configuration.bucketSize)
         guard neighbours.count == configuration.bucketSize, let farthest = neighbours.last else { return 0 }
-        let reach = farthest.id.distance(to: identity.id.bytes).leadingZeroBitCount
+        let reach = farthest.contact.id.distance(to: identity.id.bytes).leadingZeroBitCount
         return max(0, reach - identity.id.distance(to: key).leadingZeroBitCount)
     }
 }

@@ -55,6 +55,8 @@ package enum DHTEvent: Hashable, Sendable {
     case nameTaken(StreamName)
     /// The end of a `ping`: its round trip, or nil where no answer came.
     case pinged(LookupID, roundTrip: Interval?)
+    /// What a node has published of its addresses; nil where none of its neighbours keeps anything.
+    case reached(LookupID, Contact?)
     /// The first lookup of this node's own place has ended, or there was nobody to ask.
     case bootstrapped
 }

@@ -15,6 +15,14 @@ extension DHT {
         start(id, .resolve(stream), query.key, query: query, now, gathered: gathered)
     }
 
+    mutating func startReaching(
+        _ node: NodeID, _ id: LookupID, _ now: Now, _ events: inout EventBuffer<DHTEvent>
+    ) {
+        guard lookups.count < DHTLimits.lookups else { return overload(id, &events) }
+        let query = GetQuery(key: RecordPlace.node(node), kinds: RecordKind.nodeAddresses.mask)
+        start(id, .reach(node), query.key, query: query, now, gathered: GatheredRecords())
+    }
+
     mutating func startListing(
         _ prefix: String, _ id: LookupID, _ now: Now, _ events: inout EventBuffer<DHTEvent>
     ) {
@@ -161,6 +169,8 @@ extension DHT {
             }
         case .list:
             events.append(.listing(lookup.id, lookup.gathered.listing))
+        case .reach:
+            events.append(.reached(lookup.id, lookup.gathered.addresses?.publisher))
         case .locate:
             noteSize(lookup)
             noteLocated(lookup.search.target, holders(lookup), at: now.monotonic)
@@ -207,6 +217,8 @@ extension DHT {
             if lookups[index].gathered.origin != nil { lookups[index].search.cancel() }
         case .list:
             readOn(index, at: peer, records: records, total: total, now, &out)
+        case .reach:
+            if lookups[index].gathered.addresses != nil { lookups[index].search.cancel() }
         case .locate, .refresh, .join:
             break
         }
@@ -252,7 +264,9 @@ extension DHT {
         let isClient = configuration.isClientOnly
         let place = ownPlace
         let page = query
-        let isSent = ask(peer, .page(lookups[index].id), at: now, into: &out) { .get($0, isClient: isClient, from: place, page) }
+        let isSent = ask(peer, .page(lookups[index].id), at: now, into: &out) {
+            .get($0, isClient: isClient, from: place, page)
+        }
         if !isSent { lookups[index].pages.pageEnded() }
     }
 

@@ -92,7 +92,8 @@ package enum DHTMessage: Hashable, Sendable {
 
     package var requestID: RequestID {
         switch self {
-        case .ping(let id, _, _), .pong(let id, _), .findNode(let id, _, _, _), .contacts(let id, _, _), .get(let id, _, _, _),
+        case .ping(let id, _, _), .pong(let id, _), .findNode(let id, _, _, _), .contacts(let id, _, _),
+            .get(let id, _, _, _),
             .values(let id, _, _, _, _), .put(let id, _, _), .offerCopy(let id, _, _), .putResult(let id, _, _, _):
             id
         }
@@ -276,20 +277,4 @@ enum Flags {
     static var `extension`: UInt8 { 2 }
     /// A record of an answer: it is a cached copy.
     static var heldCopy: UInt8 { 1 }
-}
-
-/// The parser's body for a fuzzer: whatever the bytes, it returns.
-package enum DHTFuzz {
-    /// Parses, and where that succeeds writes the message again and parses what was written: it must be the same.
-    package static func parse(_ bytes: Span<UInt8>) {
-        guard let parsed = try? DHTMessage.parse(bytes, suite: .real) else { return }
-        var storage = [UInt8](repeating: 0, count: Limits.receiveBytes)
-        var room = storage.mutableSpan
-        var writer = ByteWriter(room._mutatingExtracting(0..<room.count))
-        parsed.message.write(to: &writer)
-        let count = writer.count
-        guard !writer.overflowed else { return }
-        let again = try? DHTMessage.parse(storage.span.extracting(0..<count), suite: .real)
-        precondition(again?.message == parsed.message, "a message changed by writing and reading it")
-    }
 }

@@ -99,7 +99,9 @@ extension DHT {
     mutating func hastenPublications(near id: NodeID, at now: MonotonicInstant) {
         addressBook.noteNewcomer(at: now)
         located.removeAll { known in
-            guard known.nearest.count >= configuration.bucketSize, let farthest = known.nearest.last else { return true }
+            guard known.nearest.count >= configuration.bucketSize, let farthest = known.nearest.last else {
+                return true
+            }
             return id.distance(to: known.key) < farthest.id.distance(to: known.key)
         }
         for index in publications.indices {

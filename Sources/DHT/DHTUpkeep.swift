@@ -191,7 +191,9 @@ extension DHT {
         let peer = table.contact(of: table.peer(peers[generator.integer(below: peers.count)]))
         let isClient = configuration.isClientOnly
         let place = ownPlace
-        ask(peer, .fill(bucket: bucket), at: now, into: &out) { .findNode($0, isClient: isClient, from: place, target: key) }
+        ask(peer, .fill(bucket: bucket), at: now, into: &out) {
+            .findNode($0, isClient: isClient, from: place, target: key)
+        }
     }
 
     /// Of the nodes named for a bucket up to three are asked whether they are there: two that seem near in time and one at
@@ -213,7 +215,9 @@ extension DHT {
         let place = ownPlace
         for near in chosen {
             let expected = predictedRoundTrip(to: near.coordinate)
-            ask(near.contact, .probe, expected: expected, at: now, into: &out) { .ping($0, isClient: isClient, from: place) }
+            ask(near.contact, .probe, expected: expected, at: now, into: &out) {
+                .ping($0, isClient: isClient, from: place)
+            }
         }
     }
 }

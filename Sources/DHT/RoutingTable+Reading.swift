@@ -43,8 +43,8 @@ extension RoutingTable {
         package var coordinate: Coordinate?
         /// Smoothed; nil before the first measurement.
         package var roundTrip: Interval?
-        /// For how long nothing was heard, to 17 ms.
-        package var silence: Interval
+        /// When it was last heard, to 17 ms.
+        package var lastHeard: MonotonicInstant
         /// Requests in a row that stayed unanswered.
         package var failures: Int
         package var isSibling: Bool
@@ -54,7 +54,9 @@ extension RoutingTable {
     enum Trust {
         /// Everybody in the table.
         case anybody
-        /// Those whose last request was answered and who were heard within the table's `trust`.
+        /// Those whose last request was answered.
+        case answering
+        /// Those, if they were heard within the table's `trust`.
         case live(MonotonicInstant)
     }
 
@@ -66,33 +68,29 @@ extension RoutingTable {
         return buckets[index].peers[position]
     }
 
-    package func entry(of id: NodeID, at now: MonotonicInstant) -> Entry? {
-        peer(of: id).map { entry($0, at: now) }
-    }
+    package func entry(of id: NodeID) -> Entry? { peer(of: id).map { entry($0) } }
 
-    func entry(_ peer: TablePeer, at now: MonotonicInstant) -> Entry {
+    private func entry(_ peer: TablePeer) -> Entry {
         Entry(
             contact: contact(of: peer), coordinate: peer.coordinate, roundTrip: peer.roundTrip,
-            silence: Interval(nanoseconds: Int64(peer.silence(at: TablePeer.tick(now))) << 24),
+            lastHeard: MonotonicInstant(nanoseconds: UInt64(peer.heardTick) << 24),
             failures: Int(peer.failures), isSibling: isSibling(peer.id))
     }
 
     /// Every entry, farthest bucket first.
-    package func entries(at now: MonotonicInstant) -> [Entry] {
-        buckets.flatMap { bucket in bucket.peers.map { entry($0, at: now) } }
-    }
+    package var entries: [Entry] { buckets.flatMap { bucket in bucket.peers.map { entry($0) } } }
 
     package var contacts: [Contact] { buckets.flatMap { bucket in bucket.peers.map { contact(of: $0) } } }
     package var isEmpty: Bool { count == 0 }
 
-    /// Up to `limit` contacts (at most 41), nearest to `key` first.
-    package func closest(to key: Bytes32, limit: Int) -> [Contact] {
-        let nearest = nearest(to: key, limit: limit, .anybody)
-        return (0..<nearest.count).map { contact(of: peer(nearest[$0])) }
+    /// Up to `limit` entries (at most 41), nearest to `key` first. `trusted` leaves out those whose last request failed.
+    package func closest(to key: Bytes32, limit: Int, trusted: Bool = false) -> [Entry] {
+        let nearest = nearest(to: key, limit: limit, trusted ? .answering : .anybody)
+        return (0..<nearest.count).map { entry(peer(nearest[$0])) }
     }
 
     /// The 2k nodes nearest to this one, nearest first: all there are, as far as this node has heard.
-    package var siblings: [Contact] { closest(to: own.bytes, limit: configuration.siblings) }
+    package var siblings: [Contact] { closest(to: own.bytes, limit: configuration.siblings).map(\.contact) }
 
     /// The places of up to `limit` (at most 41) peers nearest to `key`, nearest first.
     func nearest(to key: Bytes32, limit: Int, _ trust: Trust, except asker: NodeID? = nil) -> NearestPeers {
@@ -126,15 +124,20 @@ extension RoutingTable {
         let start = found.count
         var tick: UInt32 = 0
         var longest = UInt32.max
-        if case .live(let now) = trust {
+        var forgives = true
+        switch trust {
+        case .anybody: break
+        case .answering: forgives = false
+        case .live(let now):
+            forgives = false
             tick = TablePeer.tick(now)
             longest = TablePeer.ticks(self.trust)
         }
         for index in range {
             for position in buckets[index].peers.indices {
-                if longest < .max {
+                if !forgives {
                     guard buckets[index].peers[position].failures == 0,
-                        buckets[index].peers[position].silence(at: tick) <= longest
+                        longest == .max || buckets[index].peers[position].silence(at: tick) <= longest
                     else { continue }
                 }
                 let id = buckets[index].peers[position].id
@@ -225,5 +228,16 @@ extension Bytes32 {
             return ones == 0 ? 0 : UInt64.max << UInt64(64 - ones)
         }
         return Bytes32(word(0), word(1), word(2), word(3))
+    }
+}
+
+extension RoutingTable {
+    /// What the table takes by the arithmetic of its types: peers with those that wait, the headers of the buckets' arrays
+    /// (32 bytes each), addresses kept beside, and the counts by subnet (8 bytes a place, three quarters of them used).
+    package var memory: (peers: Int, bytesPerPeer: Int, bytes: Int) {
+        let peers = buckets.reduce(0) { $0 + $1.peers.count + $1.waiting.count }
+        let size = MemoryLayout<TablePeer>.stride
+        let headers = buckets.count * (MemoryLayout<Bucket>.stride + 2 * 32)
+        return (peers, size, peers * size + headers + bytesBeside)
     }
 }

@@ -276,10 +276,14 @@ package struct RoutingTable: Sendable {
     }
 
     /// A newcomer among the siblings has pushed the farthest of them out: where its bucket is then above k, the one
-    /// silent for longest waits.
+    /// silent for longest waits. That bucket is the farthest sibling's, or the next one outside it that holds anybody.
     private mutating func trim() {
         guard siblingRadius < .max else { return }
-        let index = min(siblingRadius.leadingZeroBitCount, buckets.count - 1)
+        var index = min(siblingRadius.leadingZeroBitCount, buckets.count - 1)
+        if strangers(inBucket: index) <= configuration.bucketSize {
+            guard let outside = (0..<index).last(where: { !buckets[$0].peers.isEmpty }) else { return }
+            index = outside
+        }
         guard strangers(inBucket: index) > configuration.bucketSize else { return }
         let peers = buckets[index].peers
         var loser: Int?
@@ -289,7 +293,8 @@ package struct RoutingTable: Sendable {
                 continue
             }
             let (a, b) = (peers[position], peers[present])
-            if a.failures > b.failures || (a.failures == b.failures && b.heardTick &- a.heardTick &- 1 < UInt32.max / 2) {
+            if a.failures > b.failures || (a.failures == b.failures && b.heardTick &- a.heardTick &- 1 < UInt32.max / 2)
+            {
                 loser = position
             }
         }
@@ -317,6 +322,11 @@ package struct RoutingTable: Sendable {
 
     private mutating func release(_ peer: TablePeer) {
         if peer.form == .elsewhere { freeLists.append(peer.elsewhere) }
+    }
+
+    /// What is kept beside the buckets, by the arithmetic of its types.
+    var bytesBeside: Int {
+        longLists.count * MemoryLayout<AddressList>.stride + freeLists.count * 2 + subnets.count * 8 * 4 / 3
     }
 
     // MARK: Subnets

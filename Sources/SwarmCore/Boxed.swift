@@ -80,4 +80,5 @@ extension Boxed: @unchecked Sendable where Value: Sendable & ~Copyable {}  // On
     }
 }
 
-extension OptionalBox: @unchecked Sendable where Value: Sendable & ~Copyable {}  // One owner; the pointer never escapes.
+// One owner; the pointer never escapes.
+extension OptionalBox: @unchecked Sendable where Value: Sendable & ~Copyable {}

@@ -127,6 +127,12 @@ package struct Slab<Element: ~Copyable>: ~Copyable {
         return unsafe element(index).move()
     }
 
+    /// Bytes of the heap the slab holds, without what its elements hold.
+    package var allocatedBytes: Int {
+        let elements = min(chunkCount << Self.chunkShift, capacity) * MemoryLayout<Element>.stride
+        return elements + chunkCount * (Self.elementOffset + MemoryLayout<UInt>.stride)
+    }
+
     // MARK: Chunks
 
     /// Elements of a chunk, as a power of two: about 4 KiB of them, at least 2 and at most 64. Half a chunk, which is

@@ -14,6 +14,12 @@ import Testing
         var parameters = ClosestLookup.Parameters()
         parameters.width = 1 + samples.generator.integer(below: 20)
         parameters.parallelism = 1 + samples.generator.integer(below: 6)
+        parameters.wideParallelism = parameters.parallelism + samples.generator.integer(below: 6)
+        parameters.paths = 1 + samples.generator.integer(below: 8)
+        parameters.pathWidth = 1 + samples.generator.integer(below: 4)
+        if samples.generator.next() & 1 == 0 {
+            parameters.region = HolderRegion(key: target, swarmSize: 200, holders: parameters.width)
+        }
         parameters.waitsForLatePeers = samples.generator.next() & 1 == 0
         parameters.candidateLimit = 40 + samples.generator.integer(below: 100)
         parameters.askLimit = 20 + samples.generator.integer(below: 60)
@@ -24,13 +30,13 @@ import Testing
         var waiting: [Contact] = []
         var asked: Set<NodeID> = []
         var answered: Set<NodeID> = []
-        var now = start
+        var late: Set<NodeID> = []
         var steps = 0
         search: while steps < 5000 {
             steps += 1
-            switch lookup.next(now) {
+            switch lookup.next() {
             case .finished: break search
-            case .ask(let peer):
+            case .ask(let peer, _):
                 #expect(peer.id != own)
                 #expect(asked.insert(peer.id).inserted, "nobody is asked twice")
                 waiting.append(peer)
@@ -56,14 +62,17 @@ import Testing
                     lookup.onSuccess(peer.id, closer: known.map { ClosestLookup.Hint($0) })
                     answered.insert(peer.id)
                 }
-                if samples.generator.next() & 3 == 0, let late = lookup.nextDeadline { now = max(now, late) }
+                if samples.generator.next() & 3 == 0, let slow = waiting.first, late.insert(slow.id).inserted {
+                    lookup.onLate(slow.id)
+                }
             }
-            #expect(lookup.inFlight <= parameters.parallelism)
-            #expect(lookup.outstanding <= 2 * parameters.parallelism)
+            #expect(lookup.inFlight <= parameters.wideParallelism)
+            #expect(lookup.outstanding <= 2 * parameters.wideParallelism)
+            #expect(lookup.pathCount <= 8)
             #expect(lookup.candidateCount <= parameters.candidateLimit)
             #expect(lookup.asked <= parameters.askLimit)
         }
-        #expect(lookup.isFinished && lookup.next(now) == .finished && lookup.nextDeadline == nil)
+        #expect(lookup.isFinished && lookup.next() == .finished)
         let closest = lookup.closest
         #expect(closest.count <= parameters.width)
         #expect(closest.allSatisfy { answered.contains($0.id) })
@@ -89,9 +98,9 @@ import Testing
             target: target, own: own, seeds: [ClosestLookup.Hint(world[0])], parameters: ClosestLookup.Parameters())
         var waiting: [Contact] = []
         search: while true {
-            switch lookup.next(start) {
+            switch lookup.next() {
             case .finished: break search
-            case .ask(let peer): waiting.append(peer)
+            case .ask(let peer, _): waiting.append(peer)
             case .wait:
                 let peer = waiting.removeFirst()
                 let known = tables[peer.id]?.closest(to: target, limit: 20) ?? []
@@ -107,21 +116,23 @@ import Testing
         let peers = (0..<8).map { _ in samples.contact() }
         var parameters = ClosestLookup.Parameters()
         parameters.parallelism = 1
+        parameters.wideParallelism = 1
         var lookup = ClosestLookup(
             target: .zero, own: NodeID(samples.bytes32()),
             seeds: peers.map { ClosestLookup.Hint($0, roundTrip: .milliseconds(50)) }, parameters: parameters)
-        guard case .ask(let first) = lookup.next(start) else {
+        guard case .ask(let first, _) = lookup.next() else {
             Issue.record("nobody asked")
             return
         }
-        #expect(lookup.next(start) == .wait)
-        #expect(lookup.nextDeadline == start + .milliseconds(120))
+        #expect(lookup.next() == .wait)
+        lookup.onLate(first.id)
         // Late, so another is asked meanwhile; but no third, since two are out.
-        guard case .ask(let second) = lookup.next(start + .milliseconds(120)) else {
+        guard case .ask(let second, _) = lookup.next() else {
             Issue.record("no hedge")
             return
         }
-        #expect(lookup.next(start + .seconds(1)) == .wait)
+        lookup.onLate(second.id)
+        #expect(lookup.next() == .wait)
         let stranger = samples.contact()
         #expect(lookup.onSuccess(stranger.id, closer: []) == false)
         #expect(lookup.onSuccess(first.id, closer: []) == true)
@@ -130,19 +141,43 @@ import Testing
         #expect(lookup.closest == [first])
     }
 
+    /// Among candidates of like progress who is near in time is asked first; a little nearer in distance weighs less.
+    @Test func theNearInTimeAreAskedFirst() {
+        var parameters = ClosestLookup.Parameters()
+        parameters.region = HolderRegion(key: .zero, swarmSize: 1024, holders: 16)
+        func hint(_ bits: UInt64, _ tail: UInt64, _ milliseconds: Int64) -> ClosestLookup.Hint {
+            let id = NodeID(Bytes32(1 << (63 - bits) | tail, 0, 0, 0))
+            let address = AddressList(NetworkAddress(ipv4: 0x0a00_0001, port: 1))
+            return ClosestLookup.Hint(
+                Contact(id: id, key: PublicKey(.zero), addresses: address), roundTrip: .milliseconds(milliseconds))
+        }
+        // Two inside the region, where only time counts; one just outside; one far out but very near in time.
+        let seeds = [hint(12, 1, 90), hint(8, 2, 30), hint(4, 3, 10), hint(0, 4, 5)]
+        var lookup = ClosestLookup(
+            target: .zero, own: NodeID(Bytes32(7, 7, 7, 7)), seeds: seeds, parameters: parameters)
+        var order: [Int] = []
+        for _ in 0..<3 {
+            guard case .ask(let peer, _) = lookup.next() else { break }
+            if let index = seeds.firstIndex(where: { $0.contact == peer }) { order.append(index) }
+        }
+        #expect(order == [1, 2, 0])
+    }
+
     @Test func nobodyToAskIsTheEnd() {
         var lookup = ClosestLookup(target: .zero, own: NodeID(.zero), seeds: [], parameters: ClosestLookup.Parameters())
-        #expect(lookup.next(start) == .finished)
+        #expect(lookup.next() == .finished)
         #expect(lookup.closest.isEmpty)
     }
 
-    /// (round trip in ms, patience in ms)
-    @Test(arguments: [(nil, 200), (1, 40), (50, 120), (1000, 400)] as [(Int64?, Int64)])
-    func patienceFollowsTheRoundTrip(roundTrip: Int64?, patience: Int64) {
-        let timing = RequestTiming(roundTrip: roundTrip.map { .milliseconds($0) })
-        #expect(timing.patience == .milliseconds(patience))
-        #expect(timing.timeout == .milliseconds(patience * 6))
-        #expect(timing.nextTransmission(afterSending: 1) == timing.patience)
-        #expect(timing.nextTransmission(afterSending: 3) == nil)
+    @Test(
+        arguments: [
+            (.none, 150, 250), (.measured(.milliseconds(1)), 16, 31), (.measured(.milliseconds(50)), 75, 105),
+            (.predicted(.milliseconds(50)), 95, 140), (.measured(.seconds(9)), 600, 600),
+        ] as [(RequestTiming.Knowledge, Int64, Int64)])
+    func patienceFollowsTheRoundTrip(knowledge: RequestTiming.Knowledge, hedge: Int64, patience: Int64) {
+        let timing = RequestTiming(knowledge)
+        #expect(timing.hedge.milliseconds == hedge)
+        #expect(timing.patience.milliseconds == patience)
+        #expect(timing.timeout == timing.patience * 3)
     }
 }

@@ -70,20 +70,20 @@ import Testing
         swarm.deliver([0x2e] + [UInt8](repeating: 0, count: 30), from: peer, to: node)
         swarm.deliver([0x16] + [UInt8](repeating: 0, count: 9) + [0x44, 0x00], from: peer, to: node)
         #expect(node.dht.refusals[.malformed] == 2 && node.dht.refusals[.unknownType] == 1)
-        swarm.deliver(.pong(RequestID(1)), from: peer, to: node)
+        swarm.deliver(.pong(RequestID(1), from: .origin), from: peer, to: node)
         swarm.deliver(.contacts(RequestID(1), from: .origin, [NearContact(peer.contact)]), from: peer, to: node)
         #expect(node.dht.refusals[.unasked] == 2)
-        swarm.deliver(.ping(RequestID(1), isClient: false), from: node, to: node)
+        swarm.deliver(.ping(RequestID(1), isClient: false, from: nil), from: node, to: node)
         #expect(node.dht.refusals[.fromSelf] == 1)
         #expect(node.dht.table.isEmpty, "nothing of that makes a peer")
     }
 
     @Test func onlyConfirmedServersEnterTheTable() {
         let (swarm, node, peer) = pair()
-        let request = DHTMessage.findNode(RequestID(1), isClient: false, target: .zero)
+        let request = DHTMessage.findNode(RequestID(1), isClient: false, from: nil, target: .zero)
         swarm.deliver(request, from: peer, to: node, isConfirmed: false)
         #expect(node.dht.table.isEmpty && node.dht.traffic[.answersSent] == 1)
-        swarm.deliver(.ping(RequestID(2), isClient: true), from: peer, to: node)
+        swarm.deliver(.ping(RequestID(2), isClient: true, from: nil), from: peer, to: node)
         #expect(node.dht.table.isEmpty)
         swarm.deliver(request, from: peer, to: node)
         #expect(node.dht.table.contacts.map(\.id) == [peer.contact.id])
@@ -101,7 +101,7 @@ import Testing
             _ = node.dht.lookup(stream, at: now, into: &node.out, events: &node.events)
             for index in 0..<node.out.count {
                 guard
-                    case .get(let id, _, let query) = try? DHTMessage.parse(node.out.bytes(of: index), suite: .real)
+                    case .get(let id, _, _, let query) = try? DHTMessage.parse(node.out.bytes(of: index), suite: .real)
                         .message
                 else {
                     continue
@@ -155,7 +155,7 @@ import Testing
         // The liar answers the search, then the PUT.
         func answerRequests(_ bytes: Span<UInt8>) {
             switch try? DHTMessage.parse(bytes, suite: .real).message {
-            case .findNode(let id, _, _): answers.append(.contacts(id, from: .origin, []))
+            case .findNode(let id, _, _, _): answers.append(.contacts(id, from: .origin, []))
             case .put(let id, _, _):
                 answers.append(.putResult(id, .nameTaken, age: .seconds(900), incumbent: unproved))
             default: break
@@ -230,7 +230,8 @@ import Testing
                 node.dht.advance(to: now, into: &node.out, events: &node.events)
                 if let deadline = node.dht.nextDeadline { #expect(deadline > now.monotonic) }
             }
-            #expect(node.dht.activeLookups == 0 && node.dht.table.count == 5)
+            // Noise may say that its sender cannot be dialled: such a peer leaves the table.
+            #expect(node.dht.activeLookups == 0 && (1...5).contains(node.dht.table.count))
             #expect(swarm.find("demo", from: node)?.origin == swarm.nodes[1].contact.id)
         }
     }

@@ -5,9 +5,10 @@ import Testing
 @Suite struct RoutingTableTests {
     private let start = MonotonicInstant(nanoseconds: 1_000_000_000)
 
-    private func configuration(k: Int) -> DHTConfiguration {
+    private func configuration(k: Int, siblingFactor: Int = 2) -> DHTConfiguration {
         var configuration = DHTConfiguration()
         configuration.bucketSize = k
+        configuration.siblingFactor = siblingFactor
         return configuration
     }
 
@@ -37,9 +38,13 @@ import Testing
             let ids = table.contacts.map(\.id)
             #expect(Set(ids).count == ids.count && ids.count == table.count)
             #expect(!ids.contains(own))
-            var perBucket: [Int: Int] = [:]
-            for id in ids { perBucket[id.distance(to: own.bytes).leadingZeroBitCount, default: 0] += 1 }
-            #expect(perBucket.values.allSatisfy { $0 <= k })
+            let nearest = ids.sorted { $0.distance(to: own.bytes) < $1.distance(to: own.bytes) }
+            #expect(table.siblings.map(\.id) == Array(nearest.prefix(2 * k)))
+            var strangers: [Int: Int] = [:]
+            for id in nearest.dropFirst(2 * k) {
+                strangers[id.distance(to: own.bytes).leadingZeroBitCount, default: 0] += 1
+            }
+            #expect(strangers.values.allSatisfy { $0 <= k })
             let target = step % 100 == 0 ? samples.bytes32() : contact.id.bytes
             let limit = 1 + samples.generator.integer(below: 30)
             let expected = ids.sorted { $0.distance(to: target) < $1.distance(to: target) }.prefix(limit)
@@ -47,24 +52,35 @@ import Testing
         }
     }
 
+    /// Whoever comes and goes, the 2k nearest that are there are known, even where their bucket is full of others.
+    @Test func theNeighbourhoodIsComplete() {
+        var samples = Samples(seed: 9)
+        let own = NodeID(samples.bytes32())
+        var table = RoutingTable(own: own, configuration: configuration(k: 8))
+        let world = (0..<2000).map { _ in samples.contact() }
+        for contact in world { _ = table.observe(contact, roundTrip: nil, at: start) }
+        let nearest = world.map(\.id).sorted { $0.distance(to: own.bytes) < $1.distance(to: own.bytes) }
+        #expect(table.siblings.map(\.id) == Array(nearest.prefix(16)))
+        #expect(table.count < 16 + 8 * 9)
+    }
+
+    private func far(_ samples: inout Samples) -> Contact {
+        var contact = samples.contact()
+        while contact.id.bytes.leadingZeroBitCount != 0 { contact = samples.contact() }
+        return contact
+    }
+
     @Test func oldLivePeersStayAndTheDeadAreReplaced() {
         var samples = Samples(seed: 1)
-        let own = NodeID(.zero)
-        var table = RoutingTable(own: own, configuration: configuration(k: 2))
-        func far() -> Contact {
-            var contact = samples.contact()
-            while contact.id.bytes.leadingZeroBitCount != 0 { contact = samples.contact() }
-            return contact
-        }
-        let (first, second, third) = (far(), far(), far())
+        var table = RoutingTable(own: NodeID(.zero), configuration: configuration(k: 2, siblingFactor: 0))
+        let (first, second, third) = (far(&samples), far(&samples), far(&samples))
         #expect(table.observe(first, roundTrip: nil, at: start) == .added)
         #expect(table.observe(second, roundTrip: nil, at: start + .seconds(1)) == .added)
         #expect(table.observe(first, roundTrip: nil, at: start + .seconds(2)) == .updated)
-        #expect(table.observe(third, roundTrip: nil, at: start + .seconds(3)) == .waiting(oldest: second))
-        table.recordFailure(of: second.id)
+        #expect(table.observe(third, roundTrip: nil, at: start + .seconds(3)) == .waiting(oldest: second.id))
+        #expect(table.recordFailure(of: second.id) == false)
         #expect(table.entry(of: second.id)?.failures == 1)
-        #expect(!table.closest(to: second.id.bytes, limit: 5, trusted: true).map(\.contact.id).contains(second.id))
-        table.recordFailure(of: second.id)
+        #expect(table.recordFailure(of: second.id) == true)
         #expect(table.entry(of: second.id) == nil)
         #expect(table.entry(of: third.id) != nil)
         // Without anybody waiting, patience is longer.
@@ -72,6 +88,36 @@ import Testing
             table.recordFailure(of: first.id)
             #expect(table.count == expected)
         }
+    }
+
+    /// Nodes near in time take over half of a bucket, one every half minute, and not a place more.
+    @Test func anAttackerNearByCannotFlushABucket() {
+        var samples = Samples(seed: 11)
+        var table = RoutingTable(own: NodeID(.zero), configuration: configuration(k: 8, siblingFactor: 0))
+        let old = (0..<8).map { _ in far(&samples) }
+        for contact in old { _ = table.observe(contact, roundTrip: .milliseconds(120), at: start) }
+        var entered = 0
+        for step in 0..<600 {
+            let now = start + .seconds(Int64(step))
+            for contact in old { _ = table.observe(contact, roundTrip: nil, at: now) }
+            if table.observe(far(&samples), roundTrip: .milliseconds(2), at: now) == .added { entered += 1 }
+            #expect(entered <= step / 30 + 1)
+        }
+        #expect(entered == 4)
+        #expect(old.count { table.entry(of: $0.id) != nil } == 4)
+        // What is not clearly nearer displaces nobody.
+        #expect(table.observe(far(&samples), roundTrip: .milliseconds(115), at: start + .seconds(700)) != .added)
+    }
+
+    @Test func theSilentGiveWayOnceNobodyTrustsThem() {
+        var samples = Samples(seed: 12)
+        var table = RoutingTable(own: NodeID(.zero), configuration: configuration(k: 1, siblingFactor: 0))
+        let (old, new, later) = (far(&samples), far(&samples), far(&samples))
+        #expect(table.observe(old, roundTrip: nil, at: start) == .added)
+        table.trust = .seconds(120)
+        #expect(table.observe(new, roundTrip: nil, at: start + .seconds(100)) == .waiting(oldest: old.id))
+        #expect(table.observe(later, roundTrip: nil, at: start + .seconds(130)) == .added)
+        #expect(table.contacts.map(\.id) == [later.id])
     }
 
     @Test func roundTripsAreSmoothedAndAddressesRenewed() {
@@ -86,6 +132,29 @@ import Testing
         var unreachable = samples.contact()
         unreachable.addresses = AddressList()
         #expect(table.observe(unreachable, roundTrip: nil, at: start) == .refused)
+    }
+
+    /// Every list of addresses comes back as it went in, in place or beside the buckets.
+    @Test func addressesComeBack() {
+        var samples = Samples(seed: 13)
+        let four = (0..<4).map { NetworkAddress(ipv4: 0x0a00_0001 + $0, port: 1000) }
+        let six = NetworkAddress(high: 0xfd00_0000_0000_0001, low: 7, port: 65535)
+        var lists = (1...4).map { AddressList(four.prefix($0)) }
+        lists += [AddressList(six), AddressList([six, four[0]]), AddressList([four[0], six, four[1]])]
+        var table = RoutingTable(own: NodeID(.zero), configuration: configuration(k: 20))
+        var contacts: [Contact] = []
+        for list in lists + lists.reversed() {
+            var contact = samples.contact()
+            contact.addresses = list
+            contacts.append(contact)
+            _ = table.observe(contact, roundTrip: nil, at: start)
+        }
+        for contact in contacts { #expect(table.entry(of: contact.id)?.contact == contact) }
+        for index in contacts.indices {
+            contacts[index].addresses = lists[(index + 3) % lists.count]
+            #expect(table.observe(contacts[index], roundTrip: nil, at: start) == .updated)
+        }
+        for contact in contacts { #expect(table.entry(of: contact.id)?.contact == contact) }
     }
 
     /// (first host, step between hosts, how many of 40 get in)
@@ -115,20 +184,19 @@ import Testing
         #expect(table.count == 4)
     }
 
-    @Test func refreshVisitsEveryBucketInItsRange() {
+    /// The bound: the whole table of a node among 10,000, waiting peers included, takes at most 32 KiB.
+    @Test func memoryAmongTenThousand() {
         var samples = Samples(seed: 4)
         let own = NodeID(samples.bytes32())
         var table = RoutingTable(own: own, configuration: configuration(k: 20))
-        for _ in 0..<500 { _ = table.observe(samples.contact(), roundTrip: nil, at: start) }
-        let keys = table.refreshKeys(using: &samples.generator)
-        #expect(keys.map { (own.bytes ^ $0).leadingZeroBitCount } == Array(0..<keys.count))
-        let later = start + .seconds(601)
-        var seen: Set<Int> = []
-        while let key = table.staleBucketKey(at: later, age: .seconds(600), using: &samples.generator) {
-            seen.insert((own.bytes ^ key).leadingZeroBitCount)
-            table.noteLookup(for: key, at: later)
+        for index in 0..<10_000 as Range<UInt32> {
+            _ = table.observe(samples.contact(host: 0x0800_0000 + index * 256), roundTrip: nil, at: start)
         }
-        #expect(seen.count >= keys.count)
-        #expect(table.nextRefresh(age: .seconds(600)) == later + .seconds(600))
+        let memory = table.memory
+        print("routing table among 10,000: \(table.count) peers, \(memory.peers) with those that wait,")
+        print("  \(memory.bytesPerPeer) bytes each, \(memory.bytes) bytes in all")
+        #expect(table.count > 180)
+        #expect(memory.bytesPerPeer == 112)
+        #expect(memory.bytes <= 32 * 1024)
     }
 }

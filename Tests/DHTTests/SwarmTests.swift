@@ -58,7 +58,8 @@ import Testing
         for node in swarm.nodes { #expect(swarm.find("demo", from: node)?.origin == publisher.contact.id) }
 
         swarm.unpublish("demo", at: publisher)
-        swarm.run(for: .seconds(2))
+        // Cached copies live for five seconds at most.
+        swarm.run(for: .seconds(6))
         for node in swarm.nodes { #expect(swarm.find("demo", from: node)?.isNotFound == true) }
     }
 

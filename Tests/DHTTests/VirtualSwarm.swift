@@ -7,7 +7,7 @@ final class VirtualNode {
     var dht: DHT
     let contact: Contact
     var out = MessageOutbox(byteCapacity: 64 * 1024, messageCapacity: 128)
-    var events = EventBuffer<DHTEvent>(capacity: 1)
+    var events = EventBuffer<DHTEvent>()
     /// Everything it has told its owner.
     var log: [DHTEvent] = []
     /// The same with the time.
@@ -309,6 +309,7 @@ extension DHTEvent {
         switch self {
         case .found(let id, _), .notFound(let id), .listing(let id, _), .overloaded(let id): id
         case .pinged(let id, _): id
+        case .reached(let id, _): id
         case .published, .nameTaken, .bootstrapped: nil
         }
     }

@@ -29,9 +29,21 @@ import Testing
             if index > 0 { wire.nodes[index].machine.join([wire.nodes[0].contact], at: wire.now) }
             wire.run(for: .milliseconds(100))
         }
-        let settled = wire.run(atMost: .seconds(60)) { everybodyKnowsItsCell(wire) }
+        let settled = eventually(wire, within: .seconds(60)) { everybodyKnowsItsCell(wire) }
         #expect(settled != nil, "seed \(seed): \(unsettled(wire))")
         return wire
+    }
+
+    /// Runs until `condition` holds, asking five times a second; nil after `limit`.
+    static func eventually(
+        _ wire: VirtualWire<MembershipNode>, within limit: Interval, _ condition: () -> Bool
+    ) -> Interval? {
+        let start = wire.now.monotonic
+        while wire.now.monotonic - start < limit {
+            if condition() { return wire.now.monotonic - start }
+            wire.run(for: .milliseconds(200))
+        }
+        return nil
     }
 
     /// Whether each living node lists exactly the living members of its cell, and all divide as finely.
@@ -104,7 +116,7 @@ import Testing
         let wire = Self.swarm(120, seed: 2)
         #expect(wire.nodes.allSatisfy { $0.machine.cellDepth >= 1 })
         for index in 30..<120 { wire.nodes[index].isUp = false }
-        let joined = wire.run(atMost: .seconds(120)) { Self.everybodyKnowsItsCell(wire) }
+        let joined = Self.eventually(wire, within: .seconds(120)) { Self.everybodyKnowsItsCell(wire) }
         #expect(joined != nil, "\(Self.unsettled(wire))")
         #expect(wire.nodes[..<30].allSatisfy { $0.machine.cellCount >= 12 })
         for index in 30..<120 {
@@ -113,7 +125,7 @@ import Testing
             reborn.machine.join([wire.nodes[index % 30].contact], at: wire.now)
             wire.run(for: .milliseconds(100))
         }
-        let divided = wire.run(atMost: .seconds(120)) { Self.everybodyKnowsItsCell(wire) }
+        let divided = Self.eventually(wire, within: .seconds(120)) { Self.everybodyKnowsItsCell(wire) }
         #expect(divided != nil, "\(Self.unsettled(wire))")
         #expect(wire.nodes.allSatisfy { $0.machine.cellDepth >= 1 })
     }
@@ -121,7 +133,7 @@ import Testing
     @Test func aHealedPartitionOfCellsMeetsWithoutFurtherFailures() {
         let wire = Self.swarm(100, seed: 3)
         wire.isBlocked = { a, b in a % 2 != b % 2 }
-        let split = wire.run(atMost: .seconds(40)) {
+        let split = Self.eventually(wire, within: .seconds(40)) {
             wire.nodes.indices.allSatisfy { index in
                 !wire.nodes.indices.contains { other in
                     other % 2 != index % 2
@@ -137,7 +149,7 @@ import Testing
         wire.run(for: .seconds(20))
         let before = Self.failures(wire)
         wire.isBlocked = { _, _ in false }
-        let healed = wire.run(atMost: .seconds(180)) { Self.everybodyKnowsItsCell(wire) }
+        let healed = Self.eventually(wire, within: .seconds(180)) { Self.everybodyKnowsItsCell(wire) }
         #expect(healed != nil, "\(Self.unsettled(wire))")
         #expect(Self.failures(wire) - before <= 2, "\(Self.failures(wire) - before) failures after the healing")
     }
@@ -159,7 +171,7 @@ import Testing
                 let neighbours = wire.nodes.filter { $0 !== node && Self.shares($0.contact.id, node.contact.id, 3) }
                 node.machine.meet(neighbours.map(\.contact), at: wire.now)
             }
-            let known = wire.run(atMost: .seconds(20)) { Self.everybodyKnowsItsCell(wire) }
+            let known = Self.eventually(wire, within: .seconds(20)) { Self.everybodyKnowsItsCell(wire) }
             #expect((known ?? .seconds(99)) < .seconds(15), "\(newcomer): \(Self.unsettled(wire))")
         }
     }
@@ -174,13 +186,11 @@ import Testing
         let reborn = Self.node(5020, now: past, life: 1)
         wire.replace(20, with: reborn)
         reborn.machine.join([wire.nodes[0].contact], at: wire.now)
-        let back = wire.run(atMost: .seconds(30)) {
+        let back = Self.eventually(wire, within: .seconds(30)) {
             Self.everybodyKnowsItsCell(wire)
                 && wire.nodes.allSatisfy {
-                    let known = $0.machine.member(id)
-                    return known == nil || known?.statusSince == nil || $0.machine.cellDepth == 0
-                        || !Self.shares($0.contact.id, id, $0.machine.cellDepth)
-                        || known?.description.instance == reborn.machine.own.instance
+                    $0 === reborn || !Self.shares($0.contact.id, id, $0.machine.cellDepth)
+                        || $0.machine.member(id)?.description.instance == reborn.machine.own.instance
                 }
         }
         #expect(back != nil, "\(Self.unsettled(wire))")

@@ -72,6 +72,12 @@ import Testing
         #expect(!isKnown)
     }
 
+    @Test func hashesOfASyncHaveTheirValue() {
+        let word: UInt64 = 0x1111_1111_1111_1111
+        let hash = Rendezvous.mix(word ^ Rendezvous.mix(word ^ Rendezvous.mix(5 << 2 | 0)))
+        #expect(hash == 0x4df7_61e0_4508_dd04)
+    }
+
     @Test func theLargestDescriptionFits() {
         var largest = Self.description
         var addresses = AddressList()

@@ -6,7 +6,7 @@ import Testing
 /// Small swarms with media to which everything happens, then nothing: the checkers hold throughout, and afterwards every
 /// viewer whose session goes on has media.
 @Suite struct MediaLifeTests {
-    @Test(arguments: SimulationMedia.Fidelity.allCases, UInt64(1)...4)
+    @Test(arguments: SimulationMedia.Fidelity.allCases, UInt64(1)...2)
     func viewersAreServedAgain(fidelity: SimulationMedia.Fidelity, seed: UInt64) throws {
         let count = 7
         let swarm = try MediaFixture(

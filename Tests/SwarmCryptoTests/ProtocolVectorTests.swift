@@ -25,6 +25,34 @@ struct ProtocolVectorTests {
         #expect(secret.secret == bytes32("1e5c385dbcf4bd64c94b812f1be64a2ddccfa1adafc4282ca866e439fe8e5aa6"))
     }
 
+    /// B is under load, so it answers A's message 1, the one above, by a cookie reply; A's copy differs in its mac2 alone.
+    @Test func theCookieReplyIsThePublishedOne() {
+        var limits = LinkLimits()
+        limits.handshakeRate = HandshakeRate(perSecond: 1, burst: 1)
+        let (wire, alice, bob) = makePair(.real, limits: limits)
+        for number in 3...4 as ClosedRange<UInt8> {
+            let other = LinkNode(number, suite: .real, secret: homeSecret)
+            other.send([0x10], to: bob.contact, at: wire.now)
+            bob.receive(drain(&other.out)[0].bytes, from: other.address, at: wire.now)
+        }
+        _ = drain(&bob.out)
+        alice.send([0x10, 0x2a], to: bob.contact, at: wire.now)
+        let initiation = drain(&alice.out)[0].bytes
+        #expect(initiation == Self.initiation)
+        bob.receive(initiation, from: alice.address, at: wire.now)
+        let reply = drain(&bob.out)[0].bytes
+        alice.receive(reply, from: bob.address, at: wire.now)
+        let copy = drain(&alice.out)[0].bytes
+        #expect(reply == Self.cookieReply)
+        #expect(copy == Self.initiation.dropLast(16) + Self.mac2)
+    }
+
+    private static let cookieReply = hex(
+        """
+        c3010fc710c5ae346b9196e12cc7f5f45afc1af068edff75eccacfb37519dbe39f0526bf6543957506e8da55618afb37
+        806ecebebd063aaa1f14e41c7d51
+        """)
+    private static let mac2 = hex("b331896e29f435d3b86dc495fe69f8cf")
     private static let initiation = hex(
         """
         c1010fc710c53079926e1dfe50ec25cb4968200f6cfafd5acb426a438af17ad0a608c0573e36b88a967501b8c4fe37a1

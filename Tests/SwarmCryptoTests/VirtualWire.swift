@@ -34,6 +34,14 @@ final class LinkNode {
             generator: SeededGenerator(seed: byte + 1000), limits: limits)
     }
 
+    init(_ identity: Identity, at address: NetworkAddress, secret: SwarmSecret, seed: UInt64) {
+        self.identity = identity
+        self.address = address
+        links = LinkTable(
+            identity: identity, secret: secret, entropy: .seeded(SeededGenerator(seed: seed)),
+            generator: SeededGenerator(seed: seed + 1000))
+    }
+
     var contact: Contact { identity.contact(at: AddressList(address)) }
 
     func send(_ message: [UInt8], to contact: Contact, isIdempotent: Bool = true, at now: Now) {

@@ -9,7 +9,7 @@ struct RouteTests {
         return name
     }
 
-    @Test(arguments: [
+    private static let paths: [(path: String, route: Route)] = [
         ("/", Route.page), ("/page.js", .pageScript), ("/whip/demo", .whip(name("demo"))),
         ("/whip/live/alice", .whip(name("live/alice"))), ("/whep/a%7Eb", .whep(name("a~b"))),
         ("/api/v1/rtp/x", .plainRTP(name("x"))), ("/api/v1/routes/live/alice", .route(name("live/alice"))),
@@ -25,7 +25,9 @@ struct RouteTests {
         ("/api/v1/dht/records/", .invalidName), ("/api/v1/dht/ping/short", .unknown),
         ("/api/v1/dht/ping/" + NodeID(Bytes32(1, 2, 3, 4)).description, .ping(NodeID(Bytes32(1, 2, 3, 4)))),
         ("/api/v1/streams", .streams), ("/etc/passwd", .unknown),
-    ])
+    ]
+
+    @Test(arguments: paths)
     func parsesPath(path: String, route: Route) {
         #expect(Route(path: path) == route)
     }

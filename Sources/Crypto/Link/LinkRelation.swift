@@ -137,6 +137,13 @@ struct LinkRelation: ~Copyable, Sendable {
 
     // MARK: What is rare
 
+    /// Bytes of the heap the relation holds; of queued messages and packets only the arrays' own.
+    var allocatedBytes: Int {
+        let extra = others.isPresent ? MemoryLayout<AddressList>.size : 0
+        guard rare.isPresent else { return extra }
+        return extra + MemoryLayout<RareLinkState>.size + rare.value.older.capacity * MemoryLayout<LinkSession>.stride
+    }
+
     /// Changes the rare state, making it first where there is none and freeing it where nothing of it is left.
     @discardableResult
     mutating func changeRare<Value>(_ body: (inout RareLinkState) -> Value) -> Value {

@@ -85,7 +85,19 @@ package struct LinkTable: ~Copyable, Sendable {
     package var relationCount: Int { relations.count }
     package var pendingCount: Int { pending.count }
 
-    /// Whether a message to `id` would leave at once.
+    /// Bytes of the heap that the table holds for open links: relations, their boxes, indexes and timers. Pending
+    /// responses and waiting messages, which are passing, are left out.
+    package var linkBytes: Int {
+        var bytes = relations.allocatedBytes + relationByNode.allocatedBytes + relationByAddress.allocatedBytes
+        bytes += connections.allocatedBytes + timers.allocatedBytes
+        for index in 0..<relations.slotCount {
+            if let slot = relations.id(at: index) { bytes += relations[slot].allocatedBytes }
+        }
+        return bytes
+    }
+
+    /// Whether keys are shared with `id`. After a silence (`LinkLimits.trustedIdle`) a message begins a new handshake
+    /// all the same.
     package func isEstablished(_ id: NodeID) -> Bool {
         guard let slot = slot(of: id) else { return false }
         return preferredSession(of: slot) != nil

@@ -46,6 +46,11 @@ struct LinkTimers: Sendable {
         siftDown(Int(positions[Int(last.index)]))
     }
 
+    /// Bytes of the heap the timers hold.
+    var allocatedBytes: Int {
+        heap.capacity * MemoryLayout<Entry>.stride + positions.capacity * MemoryLayout<UInt32>.stride
+    }
+
     private mutating func put(_ entry: Entry, at position: Int) {
         heap[position] = entry
         positions[Int(entry.index)] = UInt32(position)

@@ -72,6 +72,9 @@ struct SlotIndex: Sendable {
         count -= 1
     }
 
+    /// Bytes of the heap the index holds.
+    var allocatedBytes: Int { cells.capacity * MemoryLayout<Cell>.stride }
+
     private mutating func grow() {
         let old = cells
         cells = Array(repeating: Cell(hash: 0, slot: Self.vacant), count: max(8, old.count * 2))

@@ -12,7 +12,7 @@ extension Membership {
 
     /// Divides a list that has grown too long, and joins a cell that has been too small for a while with its sibling.
     mutating func considerDepth(at now: Now, events: inout EventBuffer<MembershipEvent>) {
-        while table.present.count >= sizes.limit(at: cell.bits), cell.bits < CellDepth.maximum {
+        while table.present.count >= sizes.limit(at: cell.bits), cell.bits < CellDepth.maximum, isDivisible {
             setDepth(sizes.deeper(than: cell.bits), at: now, events: &events)
         }
         guard cell.bits > 0, table.present.count + 1 < sizes.minimum else { return cell.smallSince = nil }
@@ -20,6 +20,23 @@ extension Membership {
         cell.smallSince = since
         guard now.monotonic - since >= CellDepth.patience else { return }
         setDepth(sizes.shallower(than: cell.bits), at: now, events: &events)
+    }
+
+    /// Whether all parts would be large enough to stay by themselves: everybody has the same list, and so decides the
+    /// same. A list of twice the limit is divided however it lies: somebody has chosen ids.
+    private var isDivisible: Bool {
+        let next = sizes.deeper(than: cell.bits)
+        guard table.present.count + 1 < 2 * sizes.limit(at: cell.bits) else { return true }
+        var start = own.contact.id.bytes.word0 & ~(UInt64.max >> UInt64(cell.bits))
+        if cell.bits == 0 { start = 0 }
+        for part in 0..<(1 << (next - cell.bits)) {
+            let prefix = start | UInt64(part) << UInt64(64 - next)
+            let id = NodeID(Bytes32(prefix, 0, 0, 0))
+            let isOwn = id.sharesPrefix(next, with: own.contact.id)
+            let count = table.present.range(ofPrefix: id, bits: next).count + (isOwn ? 1 : 0)
+            if count < sizes.deeperWins { return false }
+        }
+        return true
     }
 
     /// `peer` has said how finely it divides. A newcomer believes it; others follow it where both depths are sensible,

@@ -232,7 +232,7 @@ extension Membership {
             setStatus(status, of: id, version: version, accuser: accuser, at: now, events: &events)
         } else if status == .suspected, before == .suspected {
             guard table.addAccuser(accuser, to: id) else { return }
-            renewSuspicionEnd(of: id)
+            renewSuspicionEnd(of: id, at: now)
         } else {
             return
         }
@@ -267,7 +267,7 @@ extension Membership {
             let isNew = !table.present[index].isSuspected
             table.suspect(at: index, version: version, accuser: accuser, at: now.monotonic)
             if let index = probeIndex(of: id) { probes[index].isSuspected = true }
-            renewSuspicionEnd(of: id)
+            renewSuspicionEnd(of: id, at: now)
             if isNew { events.append(.suspected(id)) }
             return
         }
@@ -291,9 +291,11 @@ extension Membership {
         return probes[index].lastHeard.map { max(end, $0 + timing.silence) } ?? end
     }
 
-    private mutating func renewSuspicionEnd(of id: NodeID) {
+    private mutating func renewSuspicionEnd(of id: NodeID, at now: Now) {
         guard let index = table.suspicions.index(of: id) else { return }
-        table.setSuspicionEnd(of: id, at: suspicionEnd(of: table.suspicions[index]))
+        // A second accuser may bring the end into the past; it is for the next `advance`, which is after this one.
+        let end = max(suspicionEnd(of: table.suspicions[index]), now.monotonic + .milliseconds(1))
+        table.setSuspicionEnd(of: id, at: end)
     }
 
     /// Somebody believes this node gone, or still to be its former self.

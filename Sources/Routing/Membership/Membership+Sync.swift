@@ -195,7 +195,6 @@ extension Membership {
     ) {
         guard let last = reader.readUInt8(), let cursor = reader.readBytes32() else { return refusals.add(.malformed) }
         _ = greet(peer.id, at: now)
-        guard syncs.contains(where: { $0.peer.id == peer.id }) else { return refusals.add(.unexpectedAnswer) }
         if receiveNews(&reader, from: peer, .page, at: now, into: &out, events: &events) {
             hearDepth(reader.readUInt8(), from: peer.id, at: now, events: &events)
         }

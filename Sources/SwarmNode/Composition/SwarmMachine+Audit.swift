@@ -135,7 +135,7 @@ extension SwarmMachine {
 
     package func knowsMember(_ id: NodeID) -> Bool { membership.status(of: id)?.isPresent ?? false }
     package var presentMembers: Int { membership.presentCount }
-    package func hasContact(_ id: NodeID) -> Bool { dht.table.entry(of: id, at: .zero) != nil }
+    package func hasContact(_ id: NodeID) -> Bool { dht.table.entry(of: id) != nil }
     package var contactCount: Int { dht.table.count }
 
     /// The stream's place in its tree; nil where the node has no route of it.
@@ -154,10 +154,9 @@ extension SwarmMachine {
     package var stateFingerprint: UInt64 {
         var hash = Fingerprint()
         hash.mix(UInt64(links.relationCount))
-        // Silence at a fixed instant is the time it was last heard.
-        for entry in dht.table.entries(at: .distantFuture) {
+        for entry in dht.table.entries {
             hash.mix(entry.contact)
-            hash.mix(UInt64(bitPattern: entry.silence.nanoseconds))
+            hash.mix(entry.lastHeard.nanoseconds)
             hash.mix(UInt64(bitPattern: entry.roundTrip?.nanoseconds ?? -1))
             hash.mix(UInt64(entry.failures))
         }

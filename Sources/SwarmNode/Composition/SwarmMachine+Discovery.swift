@@ -73,7 +73,7 @@ extension SwarmMachine {
         _ id: RequestID, _ node: NodeID, at now: Now, events: inout EventBuffer<SwarmEvent>
     ) {
         guard node != self.id else { return reply(id, .pinged(.zero), events: &events) }
-        let contact = dht.table.entry(of: node, at: now.monotonic)?.contact ?? membership.member(node)?.contact
+        let contact = dht.table.entry(of: node)?.contact ?? membership.member(node)?.contact
         guard let contact else { return refuse(id, .unknownNode, events: &events) }
         guard !pending.isFull else { return refuse(id, .full, events: &events) }
         pending.add(id, .ping, deadline: now.monotonic + CompositionLimits.requestTimeout)
@@ -81,14 +81,14 @@ extension SwarmMachine {
     }
 
     func discoverySnapshot(at now: Now) -> DiscoverySnapshot {
-        let entries = dht.table.entries(at: now.monotonic)
+        let entries = dht.table.entries
             .sorted { $0.contact.id.distance(to: id.bytes) < $1.contact.id.distance(to: id.bytes) }
         return DiscoverySnapshot(
             estimatedNodes: dht.estimatedSize,
             rows: entries.map { entry in
                 DiscoverySnapshot.Row(
                     id: entry.contact.id, addresses: entry.contact.addresses, roundTrip: entry.roundTrip,
-                    silence: entry.silence, failures: entry.failures, isSibling: entry.isSibling)
+                    silence: now.monotonic - entry.lastHeard, failures: entry.failures, isSibling: entry.isSibling)
             },
             published: dht.publishedStreams.sorted(), records: dht.store.counts)
     }

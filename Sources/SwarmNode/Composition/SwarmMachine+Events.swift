@@ -51,7 +51,7 @@ extension SwarmMachine {
         case .pinged(let lookup, let roundTrip):
             guard let request = pending.take(lookup: lookup) else { return }
             reply(request, .pinged(roundTrip), events: &events)
-        case .bootstrapped:
+        case .bootstrapped, .reached:
             break
         }
     }
