@@ -156,10 +156,9 @@ extension SwarmMachine {
     package var stateFingerprint: UInt64 {
         var hash = Fingerprint()
         hash.mix(UInt64(links.relationCount))
-        // Silence at a fixed instant is the time it was last heard.
         for entry in dht.table.entries {
             hash.mix(entry.contact)
-            hash.mix(UInt64(bitPattern: entry.silence.nanoseconds))
+            hash.mix(entry.lastHeard.nanoseconds)
             hash.mix(UInt64(bitPattern: entry.roundTrip?.nanoseconds ?? -1))
             hash.mix(UInt64(entry.failures))
         }
