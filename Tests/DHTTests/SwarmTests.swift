@@ -58,7 +58,8 @@ import Testing
         for node in swarm.nodes { #expect(swarm.find("demo", from: node)?.origin == publisher.contact.id) }
 
         swarm.unpublish("demo", at: publisher)
-        swarm.run(for: .seconds(2))
+        // Cached copies outlive the tombstones by one stay.
+        swarm.run(for: CopyStay.longest + .seconds(2))
         for node in swarm.nodes { #expect(swarm.find("demo", from: node)?.isNotFound == true) }
     }
 
