@@ -12,14 +12,11 @@ package final class SequenceChecker: Checker {
     private struct Statement {
         var sequence: UInt64 = 0
         var body: UInt64 = 0
-        /// The sequences before: a PUT that waits for a slow holder is sent again while newer ones are on their way.
-        var earlier = InlineArray<4, UInt64>(repeating: 0)
-
-        func hasSeen(_ sequence: UInt64) -> Bool {
-            for index in earlier.indices where earlier[index] == sequence { return true }
-            return false
-        }
     }
+
+    /// An older PUT may leave after a newer one: it waited for a handshake (5 s at most), or is repeated for a silent
+    /// holder (2 s). Sequences are milliseconds; no signing steps back by as much as this.
+    private static var slack: UInt64 { 10_000 }
 
     package let name = "sequences"
     package let interests: CheckerInterests = .sendings
@@ -53,7 +50,7 @@ package final class SequenceChecker: Checker {
         var body: UInt64 = 0
         for byte in record.body { body = (body ^ UInt64(byte)) &* 0x9e37_79b9_7f4a_7c15 }
         if let before = statements[key] {
-            if record.sequence < before.sequence, before.hasSeen(record.sequence) { return }
+            if record.sequence < before.sequence, before.sequence - record.sequence <= Self.slack { return }
             if record.sequence < before.sequence {
                 violate(
                     "sequence of \(record.name) fell from \(before.sequence) to \(record.sequence)", at: node,
@@ -62,13 +59,6 @@ package final class SequenceChecker: Checker {
                 violate("two bodies of \(record.name) under sequence \(record.sequence)", at: node, in: simulation)
             }
         }
-        var next = statements[key] ?? Statement()
-        if next.sequence != record.sequence, next.sequence > 0 {
-            for index in (1..<4).reversed() { next.earlier[index] = next.earlier[index - 1] }
-            next.earlier[0] = next.sequence
-        }
-        next.sequence = record.sequence
-        next.body = body
-        statements[key] = next
+        statements[key] = Statement(sequence: record.sequence, body: body)
     }
 }

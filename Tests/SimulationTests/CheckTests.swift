@@ -167,7 +167,7 @@ import Testing
         #expect(swarm.caught == [])
         let node = swarm.simulation.nodes[1]
         let identity = swarm.simulation.configuration(of: 1, life: 0).identity
-        for sequence in [2000, 1999] as [UInt64] {
+        for sequence in [20_000, 9_999] as [UInt64] {
             var statement = RecordStatement(
                 kind: .streamOrigin, publisher: identity.contact(at: AddressList(node.address)), sequence: sequence,
                 lifetime: .seconds(30))
