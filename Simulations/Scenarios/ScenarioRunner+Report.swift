@@ -59,7 +59,11 @@ extension ScenarioRunner {
         }
         all.streams = lasting.map { ($0.name, $0.node) }
         let names = Set(live.map(\.name))
-        all.absent = truth.streams.filter { $0.endedAt != nil && !names.contains($0.name) }.map(\.name).suffix(20)
+        // One that moves may be between two nodes at this moment.
+        let over = truth.streams.filter { stream in
+            stream.endedAt != nil && !names.contains(stream.name) && scenario.streams[stream.workload].moves == nil
+        }
+        all.absent = over.map(\.name).suffix(20)
         let living = Set(simulation.nodes.compactMap { $0.host?.contact.id })
         all.dead = hosts.dead.filter { !living.contains($0.id) }
         return all
