@@ -9,6 +9,7 @@ extension ScenarioRunner {
         var served = 0
         var judged = 0
         var refused = 0
+        var answer = Distribution()
         var start = Distribution()
         var longest = Distribution()
         var duplicates: UInt64 = 0
@@ -17,6 +18,7 @@ extension ScenarioRunner {
         let measures = simulation.nodes.map { node in node.media?.viewers(at: node.clock.now(now)) ?? [] }
         for viewer in audience.viewers {
             if viewer.isRefused { refused += 1 }
+            if let time = viewer.answerMilliseconds { answer.add(time) }
             let measure = measures[viewer.node].first { $0.client == viewer.client }
             if let measure {
                 if let time = measure.timeToFirstKeyFrame { start.add(time.fractionalMilliseconds) }
@@ -33,6 +35,7 @@ extension ScenarioRunner {
             Figure("viewers", audience.viewers.count), Figure("viewers_refused_count", refused),
             Figure("viewers_served_ratio", judged > 0 ? Double(served) / Double(judged) : nil),
             Figure("viewers_with_media_ratio", meanWithMedia),
+            Figure("answer_ms_p50", answer.quantile(0.5)), Figure("answer_ms_p99", answer.quantile(0.99)),
             Figure("start_ms_p50", start.quantile(0.5)), Figure("start_ms_p99", start.quantile(0.99)),
         ]
         // At flow fidelity every loss of the way is a gap; packet by packet a gap is known by the relay that died.

@@ -9,6 +9,8 @@ struct Viewer {
     let stream: Int
     let arrivedAt: UInt64
     var client: MediaClientID?
+    /// From the offer to the node's answer, in milliseconds.
+    var answerMilliseconds: Double?
     var isRefused = false
     /// The node died, or the viewer went.
     var isGone = false
@@ -56,12 +58,14 @@ extension ScenarioRunner {
         let index = audience.viewers.count
         audience.viewers.append(Viewer(node: node.index, life: node.life, stream: stream, arrivedAt: now))
         let stay = plan.stay.map { draws.jittered($0, by: 0.5) }
+        let begun = now
         simulation.play(truth.streams[stream].name, at: node) { [unowned self] outcome in
             guard case .began(let client, let token) = outcome else {
                 audience.viewers[index].isRefused = true
                 return note("viewer", at: now, node: node.index, truth.streams[stream].name.text, 0, "refused")
             }
             audience.viewers[index].client = client
+            audience.viewers[index].answerMilliseconds = Double(now - begun) / 1_000_000
             guard let stay else { return }
             let life = node.life
             simulation.schedule(after: stay) { [unowned self] _ in
