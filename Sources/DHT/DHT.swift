@@ -45,6 +45,8 @@ package struct DHT: ~Copyable, PeerMachine {
     /// The owner knows its place better, and sets it; otherwise it follows from own round trips.
     private(set) var hasGivenCoordinate = false
     private var lastNumber: UInt64 = 0
+    /// The sequence this node signed last.
+    var lastSequence: UInt64 = 0
 
     /// `contact` may have no addresses yet. `generator` names requests and spreads timers.
     package init(

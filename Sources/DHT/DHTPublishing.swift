@@ -188,11 +188,13 @@ extension DHT {
     /// The record of the next round. Its sequence is the wall clock, so that it still grows after a restart.
     private mutating func sign(_ index: Int, _ now: Now) -> Record {
         let publication = publications[index]
-        let next = publication.sequence &+ 1
+        // Of all this node has signed, so that a name published again after the clock went back still grows.
+        let next = max(publication.sequence, lastSequence) &+ 1
         let limit = now.wallMilliseconds &+ UInt64(clamping: DHTConfiguration.clockTolerance.milliseconds)
         // A clock that was far ahead and has been set right must not be followed for ever.
         let sequence = next > limit ? now.wallMilliseconds : max(next, now.wallMilliseconds)
         publications[index].sequence = sequence
+        lastSequence = sequence
         var statement = RecordStatement(
             kind: publication.kind, publisher: contact, sequence: sequence, lifetime: configuration.recordLifetime)
         statement.isTombstone = publication.isWithdrawn
