@@ -29,16 +29,22 @@ let instrumented: [SwiftSetting] = isFuzzing ? [.unsafeFlags(["-sanitize=fuzzer,
 
 func module(
     _ name: String, _ dependencies: [Target.Dependency], path: String? = nil, exclude: [String] = [],
-    resources: [Resource]? = nil
+    resources: [Resource]? = nil, settings: [SwiftSetting] = []
 ) -> Target {
     .target(
         name: name, dependencies: dependencies, path: path ?? "Sources/\(name)", exclude: exclude,
-        resources: resources, swiftSettings: house + instrumented)
+        resources: resources, swiftSettings: house + instrumented + settings)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .testTarget(name: name, dependencies: dependencies, path: "Tests/\(name)", swiftSettings: house)
 }
+
+/// In release builds the compiler's static proof of exclusive access is enough: the checks at run time are a twentieth of a
+/// simulation's time. Debug builds, and with them the sanitizers' runs, keep them.
+let unchecked: [SwiftSetting] = [
+    .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))
+]
 
 let core: [Target] = [
     .systemLibrary(name: "CUV", path: "Sources/CUV", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"])]),
@@ -61,13 +67,14 @@ let core: [Target] = [
     module("MediaRelay", ["SwarmCore", "SwarmCrypto", "COpenSSL"]),
     module(
         "Composition", ["SwarmCore", "SwarmCrypto", "DHT", "Routing", "MediaRelay"],
-        path: "Sources/SwarmNode/Composition"),
+        path: "Sources/SwarmNode/Composition", settings: unchecked),
     module(
         "Simulations",
         [
             "SwarmCore", "SwarmCrypto", "DHT", "Routing", "MediaRelay", "Composition", "CSimulationData", "CDemoClip",
             .product(name: "Yams", package: "Yams"),
-        ], path: "Simulations", resources: scenarios.map { .embedInCode("Scenarios/\($0).yaml") }),
+        ], path: "Simulations", resources: scenarios.map { .embedInCode("Scenarios/\($0).yaml") },
+        settings: unchecked),
     tests("TidyTests", []),
     tests("SwarmCoreTests", ["SwarmCore"]),
     tests("SwarmCryptoTests", ["SwarmCrypto", "SwarmCore"]),

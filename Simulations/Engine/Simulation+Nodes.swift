@@ -35,6 +35,8 @@ extension Simulation {
                 ?? Bytes32(UInt64(index), 0, 0, 1),
             maxChildren: options.maxChildren)
         configuration.hasMembership = options.hasMembership
+        configuration.scratch = scratch
+        configuration.interner = interner
         return configuration
     }
 

@@ -1,5 +1,6 @@
 import Composition
 import MediaRelay
+import Routing
 import SwarmCore
 import SwarmCrypto
 
@@ -60,6 +61,9 @@ package final class Simulation {
     var packets = PacketPool()
     var out = Outbox(byteCapacity: 4 << 20, datagramCapacity: 8192)
     var events = EventBuffer<SwarmEvent>()
+    /// What the nodes share: nothing they could tell each other by.
+    let scratch = SwarmScratch()
+    let interner = MemberInterner()
     var media = MediaOutput()
     var actions = Parking<(Simulation) -> Void>()
     var hops = Parking<ThreadHop>()

@@ -21,7 +21,8 @@ package struct DHTConfiguration: Sendable {
     package var republishInterval = Interval.seconds(15)
     /// A contact unheard for this long is pinged, where nodes live long; sooner where they do not.
     package var refreshInterval = Interval.seconds(900)
-    /// A contact unheard for this long is pinged before a newcomer is turned away from its bucket.
+    /// A contact unheard for this long, and for what the upkeep allows, is pinged before a newcomer is turned away from
+    /// its bucket.
     package var probeAge = Interval.seconds(60)
     /// Failures in a row after which a contact is forgotten.
     package var failuresToForget = 3

@@ -137,8 +137,11 @@ extension DHT {
             }
             upkeep.hasten(to: now.monotonic + Upkeep.shortestPause)
         case .waiting(let oldest):
+            // Who was heard within the time that the upkeep allows stays unasked: to ask would make us a stranger at the
+            // other end, where somebody else would be asked in turn, and so on for ever.
+            let age = upkeep.checkAge(atMost: configuration.refreshInterval)
             guard let peer = table.peer(of: oldest),
-                peer.silence(at: TablePeer.tick(now.monotonic)) >= TablePeer.ticks(configuration.probeAge)
+                peer.silence(at: TablePeer.tick(now.monotonic)) >= TablePeer.ticks(max(age, configuration.probeAge))
             else { return }
             probe(peer, now, &out)
         case .refused:

@@ -21,12 +21,17 @@ package enum RoutingLimits {
     package static var descriptionBytes: Int { 720 }
     /// An entry of a news list: a description with its tag and, in a sample, another tag and an age.
     package static var entryBytes: Int { 724 }
+    /// Members from which on joins are not pushed: at 256, one join costs 1,024 messages.
+    package static var pushedJoins: Int { 256 }
     /// News riding on one probe: keeps a probe below 600 bytes, so that it never delays media on a thin path.
     package static var piggybackBytes: Int { 500 }
     /// Entries of one message: 1152 bytes of the shortest entries (44 bytes each).
     package static var newsEntriesPerMessage: Int { 32 }
-    /// News waiting to be told. What does not fit is left to the anti-entropy sync.
-    package static var queuedNews: Int { 512 }
+    /// News waiting to ride on probes: in the 15 s of its life a node sends 75 probes and answers with three or four
+    /// entries each, and each entry is told ten times or more. What does not fit is left to the anti-entropy sync.
+    package static var queuedNews: Int { 128 }
+    /// News waiting to be pushed, within 50 ms.
+    package static var urgentNews: Int { 512 }
     package static var seeds: Int { 64 }
     /// Probes we run for others at a time; three helpers of five monitors ask at most 15 at once in the worst second.
     package static var relayedProbes: Int { 64 }

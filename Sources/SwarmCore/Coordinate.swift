@@ -76,10 +76,10 @@ package struct Coordinate: Hashable, Sendable {
         errorPerMille = UInt16(min(max((newError * 1000).rounded(), 1), Double(Self.worstError)))
     }
 
-    /// Whether the difference is worth telling everybody: more than 5 ms, or a clearly better error.
+    /// Whether the difference is worth telling everybody: more than 10 ms, or a clearly better error.
     package func differsNotably(from other: Coordinate) -> Bool {
         let moved = flatDistance(to: other) + abs(heightMilliseconds - other.heightMilliseconds)
-        return moved > 5 || abs(relativeError - other.relativeError) > 0.4
+        return moved > 10 || abs(relativeError - other.relativeError) > 0.4
     }
 
     private static func quantise(_ steps: Double) -> Int16 {

@@ -32,9 +32,9 @@ package struct EventBuffer<Event>: ~Copyable {
         return event
     }
 
-    /// Three or four events of the largest kinds: what a call of a quiet machine emits.
+    /// What all but the busiest calls emit.
     @inlinable
-    static var retainedBytes: Int { 768 }
+    static var retainedBytes: Int { 16 << 10 }
 }
 
 extension EventBuffer: Sendable where Event: Sendable {}

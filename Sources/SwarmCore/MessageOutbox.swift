@@ -1,8 +1,7 @@
 /// Messages of the control machines (DHT, routing) on their way to a peer's link: like `Outbox`, but addressed to nodes
 /// rather than sockets. The composition drains it after every call and hands each message to the link layer.
 ///
-/// It holds memory for what it holds; emptied, it keeps room for one message (`Limits.messageBytes`) and two entries,
-/// because most calls say one thing and a simulation has ten thousand of these.
+/// It holds memory for what it holds; emptied, it keeps room for what most calls say.
 package struct MessageOutbox: ~Copyable, Sendable {
     package struct Entry: Sendable {
         package let destination: Contact
@@ -69,6 +68,6 @@ package struct MessageOutbox: ~Copyable, Sendable {
         used = 0
     }
 
-    private static var retainedBytes: Int { Limits.messageBytes }
-    private static var retainedEntries: Int { 2 }
+    private static var retainedBytes: Int { 32 * Limits.messageBytes }
+    private static var retainedEntries: Int { 32 }
 }

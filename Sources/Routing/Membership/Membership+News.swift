@@ -23,7 +23,7 @@ extension Membership {
     /// is longer, and the next sync repairs it; a load or a coordinate is told a few times only.
     private func turns(of item: News, isMinor: Bool) -> Int {
         let rounds = Int.bitWidth - (table.present.count + 2).leadingZeroBitCount
-        guard case .status = item else { return isMinor ? max(2, rounds / 2) : rounds * 2 }
+        guard case .status = item else { return isMinor ? max(2, rounds / 2) : rounds }
         return rounds * 3
     }
 
@@ -32,8 +32,7 @@ extension Membership {
         nextPush = nil
         guard !news.urgent.isEmpty else { return }
         lastPush = now.monotonic
-        for record in randomMembers(count: RoutingLimits.pushFanOut) {
-            let contact = record.contact
+        for contact in linkedMembers(count: RoutingLimits.pushFanOut) {
             var next = 0
             while next < news.urgent.count {
                 let start = next
@@ -50,6 +49,31 @@ extension Membership {
         }
         news.urgentWasPushed()
     }
+
+    /// Up to `count` different members, above all such as a link is open with: those we probe and those that probe us.
+    /// They are chosen by hashes of their ids, so that together these relations are a random graph, in which news
+    /// reaches everybody within a few hops; and a message over an open link is one datagram, to a stranger it is five.
+    private mutating func linkedMembers(count: Int) -> [Contact] {
+        var linked = probes.filter { !$0.isSuspected }.map(\.contact)
+        for prefix in callers.prefixes where !linked.contains(where: { $0.id.prefix == prefix }) {
+            let place = table.present.firstIndex(notBelow: prefix)
+            guard place < table.present.count, table.present.prefixes[place] == prefix else { continue }
+            linked.append(table.present[place].record.contact)
+        }
+        var chosen: [Contact] = []
+        while chosen.count < count, !linked.isEmpty {
+            chosen.append(linked.remove(at: generator.integer(below: linked.count)))
+        }
+        guard chosen.count < count else { return chosen }
+        for record in randomMembers(count: count) where chosen.count < count {
+            if !chosen.contains(where: { $0.id == record.id }) { chosen.append(record.contact) }
+        }
+        return chosen
+    }
+
+    /// Whether the news that somebody has joined is pushed. In a large swarm it rides on probes and syncs: nobody
+    /// depends on it, and to push it costs everybody four messages.
+    private var pushesJoins: Bool { table.present.count < RoutingLimits.pushedJoins }
 
     /// Reads the list that ends most messages, and acts on each entry in turn. False where it is malformed.
     mutating func receiveNews(
@@ -168,7 +192,7 @@ extension Membership {
             if !foreign.members.isEmpty { foreign.remove(id) }
             watchJoined(id)
             events.append(.joined(record.contact))
-            return tell(.alive(record), isUrgent: isUrgent, at: now)
+            return tell(.alive(record), isUrgent: isUrgent && pushesJoins, at: now)
         }
         guard record.version > known else {
             if record.version < known { refusals.add(.stale) }
@@ -337,7 +361,8 @@ extension Membership {
         else { return }
         nextCoordinate = now.monotonic + coordinateInterval
         let limit = timing.coordinateIntervalPerMember * Int64(table.present.count)
-        coordinateInterval = min(max(limit, timing.coordinateInterval * 2), timing.coordinateIntervalMaximum)
+        let longest = min(max(limit, timing.coordinateInterval * 2), timing.coordinateIntervalMaximum)
+        coordinateInterval = min(coordinateInterval * 6, longest)
         scheduleDescription(at: now)
     }
 

@@ -37,7 +37,8 @@ extension Membership {
             switch probes[index].phase {
             case .waiting: beginRound(index, at: now, into: &out)
             case .direct: askHelpers(index, at: now, into: &out)
-            case .indirect: endRoundUnanswered(index, at: now, events: &events)
+            case .indirect: askOnceMore(index, at: now, into: &out)
+            case .last: endRoundUnanswered(index, at: now, events: &events)
             }
         }
     }
@@ -45,8 +46,7 @@ extension Membership {
     private mutating func beginRound(_ index: Int, at now: Now, into out: inout MessageOutbox) {
         probes[index].roundBegan = now.monotonic
         probes[index].phase = .direct
-        probes[index].timestamp = now.monotonic.nanoseconds
-        probes[index].earlierTimestamp = now.monotonic.nanoseconds
+        probes[index].timestamps = InlineArray(repeating: now.monotonic.nanoseconds)
         probes[index].helpersAsked = 0
         probes[index].helpersAnswered = 0
         probes[index].deadline = now.monotonic + probeTimeout(for: probes[index].quality)
@@ -79,10 +79,17 @@ extension Membership {
         }
         probes[index].phase = .indirect
         probes[index].helpersAsked = helpers.count
-        probes[index].timestamp = timestamp
-        probes[index].deadline =
-            now.monotonic + max(timing.maximumProbeTimeout, probeTimeout(for: probes[index].quality))
+        probes[index].timestamps[1] = timestamp
+        probes[index].deadline = now.monotonic + probeTimeout(for: probes[index].quality)
         sendPing(to: target, probes[index].isSuspected ? .suspected : .alive, at: now, into: &out)
+    }
+
+    private mutating func askOnceMore(_ index: Int, at now: Now, into out: inout MessageOutbox) {
+        probes[index].phase = .last
+        probes[index].timestamps[2] = now.monotonic.nanoseconds
+        probes[index].deadline = now.monotonic + probeTimeout(for: probes[index].quality)
+        sendPing(
+            to: probes[index].contact, probes[index].isSuspected ? .suspected : .alive, at: now, into: &out)
     }
 
     private mutating func endRoundUnanswered(
@@ -179,9 +186,7 @@ extension Membership {
             return refusals.add(.unexpectedAnswer)
         }
         if version != probes[index].version { tellIfOutdated(peer, version: version, into: &out) }
-        guard probes[index].phase != .waiting,
-            timestamp == probes[index].timestamp || timestamp == probes[index].earlierTimestamp
-        else { return refusals.add(.unexpectedAnswer) }
+        guard probes[index].hasAsked(at: timestamp) else { return refusals.add(.unexpectedAnswer) }
         if probes[index].phase == .direct { probes[index].quality.probeEnded(lost: false) }
         probes[index].quality.answered(after: now.monotonic - MonotonicInstant(nanoseconds: timestamp))
         probes[index].load = load
@@ -249,7 +254,7 @@ extension Membership {
             return refusals.add(.malformed)
         }
         _ = greet(peer.id, at: now)
-        guard let index = probes.firstIndex(where: { $0.phase == .indirect && $0.timestamp == timestamp }) else {
+        guard let index = probes.firstIndex(where: { $0.isHelped(at: timestamp) }) else {
             return refusals.add(.unexpectedAnswer)
         }
         probes[index].helpersAnswered += 1

@@ -32,7 +32,7 @@ extension Membership {
             hints = []
         }
         guard nextSync <= now.monotonic else { return }
-        nextSync = now.monotonic + generator.jittered(timing.syncInterval, by: 0.2)
+        nextSync = now.monotonic + generator.jittered(syncInterval, by: 0.2)
         considerCoordinate(at: now)
         for record in foreign.takeExpired(at: now.monotonic) { lose(record, at: now) }
         if fineWatch != nil, cell.deeperUntil <= now.monotonic {
@@ -40,6 +40,11 @@ extension Membership {
             watch.rebuild(from: table.present)
         }
         if let contact = chooseSyncPartner(at: now) { beginSync(with: contact, at: now, into: &out) }
+    }
+
+    /// Longer while the last comparison found nothing and nobody is missed.
+    private var syncInterval: Interval {
+        foundNoDifference && lost.isEmpty && table.gone.isEmpty ? timing.syncInterval * 2 : timing.syncInterval
     }
 
     /// Mostly anybody alive; every fourth time somebody lost, so that halves of a healed partition find each other;
@@ -180,6 +185,7 @@ extension Membership {
         guard let index = syncs.firstIndex(where: { $0.peer.id == peer.id }), case .compare = syncs[index].phase else {
             return refusals.add(.unexpectedAnswer)
         }
+        foundNoDifference = buckets == 0
         guard buckets != 0 else {
             syncs.remove(at: index)
             return

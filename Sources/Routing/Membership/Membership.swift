@@ -4,10 +4,10 @@ import SwarmCrypto
 /// Who is in the swarm: SWIM (Das, Gupta and Motivala 2002) with Lifeguard's corrections (Dadgar, Phillips and Currey
 /// 2018) in first form.
 ///
-/// Every node is watched by five stable monitors (`WatchList`), which probe it about once a second. Who does not
-/// answer, nor answers three helpers, is *suspected*; it may refute by raising its version; after six seconds of
-/// silence it has *failed*. News rides on probes, is pushed at once where it matters, and an anti-entropy sync every
-/// ten seconds repairs what was lost.
+/// Every node is watched by five stable monitors (`WatchList`), which probe it every two seconds, each in its own time.
+/// Who answers neither three probes nor three helpers is *suspected*; it may refute by raising its version; after six
+/// seconds of silence it has *failed*. News rides on probes, is pushed at once where it matters, and an anti-entropy sync
+/// every ten to twenty seconds repairs what was lost.
 ///
 /// Call order: `init`, `join`, then `receive` and `advance` as the driver sees fit, at last `leave`. One call emits at
 /// most 2 events per entry of a message, 64 in all; `advance` at most 1 per member.
@@ -51,6 +51,8 @@ package struct Membership: ~Copyable, PeerMachine {
     var lastHint: MonotonicInstant
     var syncs: [SyncSession] = []
     var nextSync: MonotonicInstant
+    /// What the last answer to a SYNC-REQUEST said.
+    var foundNoDifference = false
     var nextJoin: MonotonicInstant?
     var joinInterval: Interval
     var nextPush: MonotonicInstant?

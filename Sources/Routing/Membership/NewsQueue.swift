@@ -80,7 +80,7 @@ struct NewsQueue: Sendable {
         remove(news.subject)
         if count >= RoutingLimits.queuedNews, told.popFirst() == nil { _ = fresh.popFirst() }
         fresh.append(Item(news: news, prefix: news.subject.bytes.word0, added: instant, turns: turns))
-        if isUrgent, urgent.count < RoutingLimits.queuedNews { urgent.append(news) }
+        if isUrgent, urgent.count < RoutingLimits.urgentNews { urgent.append(news) }
     }
 
     mutating func remove(_ subject: NodeID) {

@@ -58,11 +58,11 @@ extension SwarmMachine {
         if links.pendingCount > Self.pendingLimit {
             return TableAudit(name: "pending responses", count: links.pendingCount, limit: Self.pendingLimit)
         }
-        if dht.activeLookups > DHTLimits.lookups {
-            return TableAudit(name: "lookups", count: dht.activeLookups, limit: DHTLimits.lookups)
+        if discovery.dht.activeLookups > DHTLimits.lookups {
+            return TableAudit(name: "lookups", count: discovery.dht.activeLookups, limit: DHTLimits.lookups)
         }
-        if dht.pendingRequests > DHTLimits.requests {
-            return TableAudit(name: "DHT requests", count: dht.pendingRequests, limit: DHTLimits.requests)
+        if discovery.dht.pendingRequests > DHTLimits.requests {
+            return TableAudit(name: "DHT requests", count: discovery.dht.pendingRequests, limit: DHTLimits.requests)
         }
         if routes.pendingFarewells > RoutingLimits.farewells {
             return TableAudit(name: "farewells", count: routes.pendingFarewells, limit: RoutingLimits.farewells)
@@ -81,17 +81,18 @@ extension SwarmMachine {
 
     /// Every bounded table of the node, those included that take a walk to count.
     package var tables: [TableAudit] {
-        let stored = dht.store.counts
+        let stored = discovery.dht.store.counts
         return [
             TableAudit(name: "link relations", count: links.relationCount, limit: Self.relationLimit),
             TableAudit(name: "pending responses", count: links.pendingCount, limit: Self.pendingLimit),
-            TableAudit(name: "routing table", count: dht.table.count, limit: Self.contactLimit),
-            TableAudit(name: "lookups", count: dht.activeLookups, limit: DHTLimits.lookups),
-            TableAudit(name: "DHT requests", count: dht.pendingRequests, limit: DHTLimits.requests),
+            TableAudit(name: "routing table", count: discovery.dht.table.count, limit: Self.contactLimit),
+            TableAudit(name: "lookups", count: discovery.dht.activeLookups, limit: DHTLimits.lookups),
+            TableAudit(name: "DHT requests", count: discovery.dht.pendingRequests, limit: DHTLimits.requests),
             TableAudit(name: "records", count: stored.living, limit: DHTLimits.records),
             TableAudit(name: "remembered records", count: stored.remembered, limit: DHTLimits.rememberedRecords),
             TableAudit(
-                name: "published streams", count: dht.publishedStreams.count, limit: DHTLimits.publishedStreams),
+                name: "published streams", count: discovery.dht.publishedStreams.count,
+                limit: DHTLimits.publishedStreams),
             TableAudit(name: "members", count: membership.knownCount, limit: Limits.members),
             TableAudit(name: "routes", count: routes.streams.count, limit: RoutingLimits.streams),
             TableAudit(name: "media links", count: routes.mediaLinks.count, limit: RoutingLimits.mediaLinks),
@@ -107,12 +108,12 @@ extension SwarmMachine {
     }
 
     /// Whether a call has left something unsaid: a driver would never send it.
-    package var hasUnsettledWork: Bool { !messages.isEmpty || refusals[.unsettled] > 0 }
+    package var hasUnsettledWork: Bool { !scratch.messages.isEmpty || refusals[.unsettled] > 0 }
 
     /// Which of the node's machines want to be called by `now`: those to blame for a deadline left behind.
     package func overdue(at now: MonotonicInstant) -> [String] {
         let deadlines = [
-            ("links", links.nextDeadline), ("dht", dht.nextDeadline),
+            ("links", links.nextDeadline), ("dht", discovery.dht.nextDeadline),
             ("membership", configuration.hasMembership ? membership.nextDeadline : nil),
             ("routes", routes.nextDeadline),
             ("streams", streams.nextRelease), ("pending", pending.nextDeadline),
@@ -120,7 +121,7 @@ extension SwarmMachine {
         return deadlines.filter { ($0.1 ?? .distantFuture) <= now }.map(\.0)
     }
 
-    package var dhtRefusals: Counters<DHTRefusal> { dht.refusals }
+    package var dhtRefusals: Counters<DHTRefusal> { discovery.dht.refusals }
     package var linkRefusals: Counters<LinkRefusal> { links.refusals }
 
     /// The version of this node's own description.
@@ -135,8 +136,8 @@ extension SwarmMachine {
 
     package func knowsMember(_ id: NodeID) -> Bool { membership.status(of: id)?.isPresent ?? false }
     package var presentMembers: Int { membership.presentCount }
-    package func hasContact(_ id: NodeID) -> Bool { dht.table.entry(of: id) != nil }
-    package var contactCount: Int { dht.table.count }
+    package func hasContact(_ id: NodeID) -> Bool { discovery.dht.table.entry(of: id) != nil }
+    package var contactCount: Int { discovery.dht.table.count }
 
     /// The stream's place in its tree; nil where the node has no route of it.
     package func route(of stream: StreamName) -> RouteAudit? {
@@ -154,17 +155,19 @@ extension SwarmMachine {
     package var stateFingerprint: UInt64 {
         var hash = Fingerprint()
         hash.mix(UInt64(links.relationCount))
-        for entry in dht.table.entries {
+        for entry in discovery.dht.table.entries {
             hash.mix(entry.contact)
             hash.mix(entry.lastHeard.nanoseconds)
             hash.mix(UInt64(bitPattern: entry.roundTrip?.nanoseconds ?? -1))
             hash.mix(UInt64(entry.failures))
         }
-        let stored = dht.store.counts
-        for count in [stored.living, stored.remembered, stored.keys, dht.activeLookups, dht.pendingRequests] {
+        let stored = discovery.dht.store.counts
+        for count in [
+            stored.living, stored.remembered, stored.keys, discovery.dht.activeLookups, discovery.dht.pendingRequests,
+        ] {
             hash.mix(UInt64(count))
         }
-        for stream in dht.publishedStreams { hash.mix(stream.text) }
+        for stream in discovery.dht.publishedStreams { hash.mix(stream.text) }
         mixMembers(&hash)
         for stream in routes.streams {
             guard let route = routes.snapshot(of: stream) else { continue }

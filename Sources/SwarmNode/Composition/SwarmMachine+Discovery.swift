@@ -10,7 +10,7 @@ extension SwarmMachine {
     ) {
         guard !pending.isFull else { return refuse(id, .full, events: &events) }
         pending.add(id, kind, deadline: now.monotonic + CompositionLimits.requestTimeout)
-        pending.bind(dht.lookup(name, at: now, into: &messages, events: &dhtEvents), to: id)
+        pending.bind(discovery.dht.lookup(name, at: now, into: &scratch.messages, events: &scratch.dhtEvents), to: id)
     }
 
     /// The search has ended: the answer in the words of whoever asked. False where `id` is no such request.
@@ -42,7 +42,7 @@ extension SwarmMachine {
         guard streams[name]?.isOrigin != true else { return refuse(id, .nameTaken, events: &events) }
         announcements.remove(name)
         if isWithdrawn {
-            dht.unpublish(name, at: now, into: &messages, events: &dhtEvents)
+            discovery.dht.unpublish(name, at: now, into: &scratch.messages, events: &scratch.dhtEvents)
             return reply(id, .accepted, events: &events)
         }
         if let lifetime {
@@ -50,8 +50,8 @@ extension SwarmMachine {
                 return refuse(id, .full, events: &events)
             }
         }
-        let isTaken = dht.publish(
-            name, epoch: now.wallMilliseconds, at: now, into: &messages, events: &dhtEvents)
+        let isTaken = discovery.dht.publish(
+            name, epoch: now.wallMilliseconds, at: now, into: &scratch.messages, events: &scratch.dhtEvents)
         if isTaken {
             reply(id, .accepted, events: &events)
         } else {
@@ -63,7 +63,7 @@ extension SwarmMachine {
     mutating func endAnnouncements(at now: Now) {
         while let name = announcements.popDue(now.monotonic) {
             guard streams[name]?.isOrigin != true else { continue }
-            dht.unpublish(name, at: now, into: &messages, events: &dhtEvents)
+            discovery.dht.unpublish(name, at: now, into: &scratch.messages, events: &scratch.dhtEvents)
         }
     }
 
@@ -73,24 +73,24 @@ extension SwarmMachine {
         _ id: RequestID, _ node: NodeID, at now: Now, events: inout EventBuffer<SwarmEvent>
     ) {
         guard node != self.id else { return reply(id, .pinged(.zero), events: &events) }
-        let contact = dht.table.entry(of: node)?.contact ?? membership.member(node)?.contact
+        let contact = discovery.dht.table.entry(of: node)?.contact ?? membership.member(node)?.contact
         guard let contact else { return refuse(id, .unknownNode, events: &events) }
         guard !pending.isFull else { return refuse(id, .full, events: &events) }
         pending.add(id, .ping, deadline: now.monotonic + CompositionLimits.requestTimeout)
-        pending.bind(dht.ping(contact, at: now, into: &messages, events: &dhtEvents), to: id)
+        pending.bind(discovery.dht.ping(contact, at: now, into: &scratch.messages, events: &scratch.dhtEvents), to: id)
     }
 
     func discoverySnapshot(at now: Now) -> DiscoverySnapshot {
-        let entries = dht.table.entries
+        let entries = discovery.dht.table.entries
             .sorted { $0.contact.id.distance(to: id.bytes) < $1.contact.id.distance(to: id.bytes) }
         return DiscoverySnapshot(
-            estimatedNodes: dht.estimatedSize,
+            estimatedNodes: discovery.dht.estimatedSize,
             rows: entries.map { entry in
                 DiscoverySnapshot.Row(
                     id: entry.contact.id, addresses: entry.contact.addresses, roundTrip: entry.roundTrip,
                     silence: now.monotonic - entry.lastHeard, failures: entry.failures, isSibling: entry.isSibling)
             },
-            published: dht.publishedStreams.sorted(), records: dht.store.counts)
+            published: discovery.dht.publishedStreams.sorted(), records: discovery.dht.store.counts)
     }
 }
 

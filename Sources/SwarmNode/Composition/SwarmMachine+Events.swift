@@ -6,27 +6,16 @@ import SwarmCrypto
 
 /// What one machine learns is told to the others that need it.
 extension SwarmMachine {
-    mutating func handle(_ event: LinkEvent, at now: Now) {
-        switch event {
-        case .established(let peer):
-            dht.observe(peer.contact, roundTrip: links.roundTrip(to: peer.id), at: now, into: &messages)
-        case .unreachable, .closed:
-            // Membership decides by its own probes whether a node is gone, the DHT by its own requests; an idle
-            // relation that was closed is no news at all.
-            break
-        }
-    }
-
     mutating func handle(_ event: MembershipEvent, at now: Now, events: inout EventBuffer<SwarmEvent>) {
         switch event {
         case .joined(let contact):
-            dht.observe(contact, roundTrip: links.roundTrip(to: contact.id), at: now, into: &messages)
+            discovery.dht.observe(contact, roundTrip: links.roundTrip(to: contact.id), at: now, into: &scratch.messages)
             events.append(.notice(.memberChanged(contact.id)))
         case .suspected(let id), .alive(let id), .changed(let id):
             events.append(.notice(.memberChanged(id)))
         case .failed(let id), .left(let id):
-            dht.remove(id, at: now)
-            routes.peerFailed(id, at: now, into: &messages, events: &routeEvents)
+            discovery.dht.remove(id, at: now)
+            routes.peerFailed(id, at: now, into: &scratch.messages, events: &scratch.routeEvents)
             // A restarted member has failed and joined in one breath, over the session it has just opened.
             if membership.member(id)?.status.isPresent != true { links.forget(id) }
             events.append(.notice(.memberRemoved(id)))
@@ -84,14 +73,14 @@ extension SwarmMachine {
         case .failed(let name, let reason):
             routeEnded(name, reason == .full || reason == .tableFull ? .full : .notLive, events: &events)
         case .needsCandidates(let name):
-            let lookup = dht.lookup(name, at: now, into: &messages, events: &dhtEvents)
+            let lookup = discovery.dht.lookup(name, at: now, into: &scratch.messages, events: &scratch.dhtEvents)
             lookupsForRoutes[lookup] = name
         case .carrying(let name, let isCarried):
             if isCarried {
                 // A full table only means that others do not find us; what we carry goes on.
-                _ = dht.announceCarrier(name, at: now, into: &messages, events: &dhtEvents)
+                _ = discovery.dht.announceCarrier(name, at: now, into: &scratch.messages, events: &scratch.dhtEvents)
             } else {
-                dht.withdrawCarrier(name, at: now, into: &messages, events: &dhtEvents)
+                discovery.dht.withdrawCarrier(name, at: now, into: &scratch.messages, events: &scratch.dhtEvents)
             }
         }
     }

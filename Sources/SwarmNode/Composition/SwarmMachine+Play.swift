@@ -21,7 +21,7 @@ extension SwarmMachine {
                 streams.update(name) { $0.isSubscribed = true }
                 routes.subscribe(
                     name, layers: LayerSet.all.bits, worker: stream.worker, candidates: [], at: now,
-                    into: &messages, events: &routeEvents)
+                    into: &scratch.messages, events: &scratch.routeEvents)
             }
             return addViewer(id, stream, descriptor, offer, at: now, events: &events)
         }
@@ -40,10 +40,11 @@ extension SwarmMachine {
         if isRouted {
             streams.update(name) { $0.isSubscribed = true }
             routes.subscribe(
-                name, layers: LayerSet.all.bits, worker: stream.worker, candidates: [], at: now, into: &messages,
-                events: &routeEvents)
+                name, layers: LayerSet.all.bits, worker: stream.worker, candidates: [], at: now,
+                into: &scratch.messages,
+                events: &scratch.routeEvents)
         } else if isFirst {
-            let lookup = dht.lookup(name, at: now, into: &messages, events: &dhtEvents)
+            let lookup = discovery.dht.lookup(name, at: now, into: &scratch.messages, events: &scratch.dhtEvents)
             lookupsForRoutes[lookup] = name
         }
     }

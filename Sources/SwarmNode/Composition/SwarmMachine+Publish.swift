@@ -20,7 +20,7 @@ extension SwarmMachine {
         }
         guard mayReplacePublisher(of: name, at: now) else { return refuse(id, .nameTaken, events: &events) }
         pending.add(id, .publish(name, source, delegation), deadline: now.monotonic + CompositionLimits.requestTimeout)
-        pending.bind(dht.lookup(name, at: now, into: &messages, events: &dhtEvents), to: id)
+        pending.bind(discovery.dht.lookup(name, at: now, into: &scratch.messages, events: &scratch.dhtEvents), to: id)
     }
 
     /// Why nobody may publish `name` here with this delegation, in words for the publisher; nil where somebody may.
@@ -161,12 +161,13 @@ extension SwarmMachine {
         takeOver(stream.name, events: &events)
         let isRouted = routes.publish(
             stream.name, epoch: descriptor.epoch, descriptor: encoded, worker: stream.worker, at: now,
-            into: &messages, events: &routeEvents)
+            into: &scratch.messages, events: &scratch.routeEvents)
         guard isRouted else { throw .full }
-        let isPublished = dht.publish(
-            stream.name, epoch: descriptor.epoch, delegation: delegation, at: now, into: &messages, events: &dhtEvents)
+        let isPublished = discovery.dht.publish(
+            stream.name, epoch: descriptor.epoch, delegation: delegation, at: now, into: &scratch.messages,
+            events: &scratch.dhtEvents)
         guard isPublished else {
-            routes.unpublish(stream.name, at: now, into: &messages, events: &routeEvents)
+            routes.unpublish(stream.name, at: now, into: &scratch.messages, events: &scratch.routeEvents)
             throw .full
         }
         sessions.insert(entry)

@@ -113,7 +113,7 @@ extension SwarmMachine {
     private func controlRefusals() -> [(reason: String, count: UInt64)] {
         var rows: [(reason: String, count: UInt64)] = []
         rows += links.refusals.all.map { ("link.\($0.reason)", $0.count) }
-        rows += dht.refusals.all.map { ("dht.\($0.reason)", $0.count) }
+        rows += discovery.dht.refusals.all.map { ("dht.\($0.reason)", $0.count) }
         rows += membership.refusals.all.map { ("membership.\($0.reason)", $0.count) }
         rows += routes.refusals.all.map { ("routes.\($0.reason)", $0.count) }
         rows += refusals.all.map { ("composition.\($0.reason)", $0.count) }

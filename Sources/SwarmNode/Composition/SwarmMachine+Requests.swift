@@ -33,7 +33,8 @@ extension SwarmMachine {
             }
             let deadline = now.monotonic + CompositionLimits.requestTimeout
             pending.add(id, .listing(prefix: prefix), deadline: deadline)
-            pending.bind(dht.list(prefix, at: now, into: &messages, events: &dhtEvents), to: id)
+            pending.bind(
+                discovery.dht.list(prefix, at: now, into: &scratch.messages, events: &scratch.dhtEvents), to: id)
         case .carriedStream(let name):
             reply(id, .streams(localStreams(under: name.text).filter { $0.name == name }), events: &events)
         case .route(let name):
@@ -65,11 +66,11 @@ extension SwarmMachine {
                 unpublish(name, reason: .shuttingDown, at: now, events: &events)
             } else {
                 forget(name, reason: .shuttingDown, events: &events)
-                routes.release(name, at: now, into: &messages, events: &routeEvents)
+                routes.release(name, at: now, into: &scratch.messages, events: &scratch.routeEvents)
             }
         }
         settle(at: now, into: &out, events: &events)
-        membership.leave(at: now, into: &messages)
+        membership.leave(at: now, into: &scratch.messages)
         settle(at: now, into: &out, events: &events)
     }
 
@@ -95,7 +96,7 @@ extension SwarmMachine {
     /// Forgets the request, and the lookup that only it waits for.
     @discardableResult
     private mutating func drop(_ id: RequestID) -> PendingRequests.Kind? {
-        if let lookup = pending.unbind(id) { dht.cancel(lookup) }
+        if let lookup = pending.unbind(id) { discovery.dht.cancel(lookup) }
         return pending.remove(id)
     }
 

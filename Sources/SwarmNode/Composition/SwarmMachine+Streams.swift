@@ -10,8 +10,8 @@ extension SwarmMachine {
         _ name: StreamName, reason: SessionCloseReason, at now: Now, events: inout EventBuffer<SwarmEvent>
     ) {
         guard let stream = streams[name], stream.isOrigin else { return }
-        routes.unpublish(name, at: now, into: &messages, events: &routeEvents)
-        dht.unpublish(name, at: now, into: &messages, events: &dhtEvents)
+        routes.unpublish(name, at: now, into: &scratch.messages, events: &scratch.routeEvents)
+        discovery.dht.unpublish(name, at: now, into: &scratch.messages, events: &scratch.dhtEvents)
         streams.update(name) { $0.publisher = nil }
         forget(name, reason: reason, events: &events)
     }
@@ -106,7 +106,7 @@ extension SwarmMachine {
     ) {
         let candidates = location.map { routeCandidates($0) } ?? []
         if routes.snapshot(of: name) != nil {
-            routes.offer(name, candidates: candidates, at: now, into: &messages, events: &routeEvents)
+            routes.offer(name, candidates: candidates, at: now, into: &scratch.messages, events: &scratch.routeEvents)
         } else if let stream = streams[name], !stream.isOrigin {
             guard !candidates.isEmpty else {
                 forget(name, reason: .streamEnded, events: &events)
@@ -115,7 +115,7 @@ extension SwarmMachine {
             streams.update(name) { $0.isSubscribed = true }
             routes.subscribe(
                 name, layers: LayerSet.all.bits, worker: stream.worker, candidates: candidates, at: now,
-                into: &messages, events: &routeEvents)
+                into: &scratch.messages, events: &scratch.routeEvents)
         }
     }
 

@@ -19,9 +19,9 @@ extension SwarmMachine {
         case .sessionClosed(let id, let reason):
             sessionEnded(id, reason, at: now, events: &events)
         case .linkEstablished(let link):
-            routes.mediaLinkEstablished(link.raw, at: now, into: &messages, events: &routeEvents)
+            routes.mediaLinkEstablished(link.raw, at: now, into: &scratch.messages, events: &scratch.routeEvents)
         case .linkLost(let link):
-            routes.mediaLinkLost(link.raw, at: now, into: &messages, events: &routeEvents)
+            routes.mediaLinkLost(link.raw, at: now, into: &scratch.messages, events: &scratch.routeEvents)
         case .parentEnded:
             // Its control plane says so too (ENDED), and is repeated until answered.
             break
@@ -61,6 +61,7 @@ extension SwarmMachine {
     package mutating func updateLoad(_ share: Double, at now: Now) {
         load = UInt16(clamping: Int((share.isFinite ? min(max(share, 0), 1) : 1) * 1000))
         membership.updateSelf(load: load, freeChildSlots: UInt16(clamping: routes.freeChildSlots), at: now)
+        settleDeadline()
     }
 
     /// A session is over, whoever ended it.
@@ -94,7 +95,7 @@ extension SwarmMachine {
             streams.update(name) { $0.releaseAt = nil }
             guard let stream = streams[name], !stream.hasLocalInterest else { continue }
             streams.update(name) { $0.isSubscribed = false }
-            routes.release(name, at: now, into: &messages, events: &routeEvents)
+            routes.release(name, at: now, into: &scratch.messages, events: &scratch.routeEvents)
             // Where there was a route, its `ended` is among the events too, and finds nothing left.
             if routes.snapshot(of: name) == nil { forget(name, reason: .streamEnded, events: &events) }
         }

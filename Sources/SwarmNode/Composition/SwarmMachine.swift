@@ -26,6 +26,10 @@ package struct CompositionConfiguration: Sendable {
     package var localHosts: [NetworkAddress]
     /// False only where a simulation measures discovery alone: nobody is watched, no news is told.
     package var hasMembership = true
+    /// Shared by the nodes of a simulation, as their driver is; a node of its own has its own.
+    package var scratch: SwarmScratch?
+    /// Shares equal descriptions of members among the nodes of a simulation.
+    package var interner: MemberInterner?
 
     package init(
         identity: Identity, secret: SwarmSecret, entropy: Entropy, generator: SeededGenerator, addresses: AddressList,
@@ -61,7 +65,7 @@ package struct SwarmMachine: ~Copyable, Machine {
 
     let configuration: CompositionConfiguration
     var links: LinkTable
-    var dht: DHT
+    var discovery: DiscoveryPart
     var membership: Membership
     var routes: StreamRoutes
     var entropy: Entropy
@@ -77,16 +81,13 @@ package struct SwarmMachine: ~Copyable, Machine {
     var load: UInt16 = 0
     var isDraining = false
 
-    // The machines' outputs, drained after every call.
-    var messages = MessageOutbox()
-    var linkEvents = EventBuffer<LinkEvent>()
-    var dhtEvents = EventBuffer<DHTEvent>()
-    var memberEvents = EventBuffer<MembershipEvent>()
-    var routeEvents = EventBuffer<StreamRouteEvent>()
+    /// The machines' outputs, drained after every call.
+    let scratch: SwarmScratch
     var refusals = Counters<CompositionRefusal>()
 
     package init(_ configuration: CompositionConfiguration, at now: Now) {
         self.configuration = configuration
+        scratch = configuration.scratch ?? SwarmScratch()
         let own = configuration.identity.contact(at: configuration.addresses)
         let root = configuration.generator
         let slots = UInt16(clamping: configuration.maxChildren)
@@ -95,11 +96,13 @@ package struct SwarmMachine: ~Copyable, Machine {
         links = LinkTable(
             identity: configuration.identity, secret: configuration.secret, entropy: configuration.entropy,
             generator: root.child(2))
-        dht = DHT(contact: own, identity: configuration.identity, generator: root.child(3))
+        discovery = DiscoveryPart(
+            DHT(contact: own, identity: configuration.identity, generator: root.child(3)))
         membership = Membership(
             configuration: MembershipConfiguration(
                 contact: own, workerPorts: configuration.workerPorts, publicURL: configuration.publicURL,
-                region: configuration.region, freeChildSlots: slots, suite: configuration.identity.suite),
+                region: configuration.region, freeChildSlots: slots, suite: configuration.identity.suite,
+                interner: configuration.interner),
             generator: root.child(4), now: now)
         routes = StreamRoutes(
             configuration: StreamRoutesConfiguration(
@@ -107,6 +110,7 @@ package struct SwarmMachine: ~Copyable, Machine {
                 preferredCipher: .preferred, suite: configuration.identity.suite),
             generator: root.child(5), now: now)
         streams = StreamDirectory(workerCount: configuration.workerPorts.count)
+        settleDeadline()
     }
 
     package var id: NodeID { configuration.identity.id }
@@ -116,7 +120,7 @@ package struct SwarmMachine: ~Copyable, Machine {
         seeds: [Contact], at now: Now, into out: inout Outbox, events: inout EventBuffer<SwarmEvent>
     ) {
         if configuration.hasMembership { membership.join(seeds, at: now) }
-        dht.bootstrap(seeds, at: now, into: &messages, events: &dhtEvents)
+        discovery.dht.bootstrap(seeds, at: now, into: &scratch.messages, events: &scratch.dhtEvents)
         advance(to: now, into: &out, events: &events)
     }
 
@@ -126,34 +130,42 @@ package struct SwarmMachine: ~Copyable, Machine {
         _ datagram: inout MutableSpan<UInt8>, from source: NetworkAddress, at now: Now, into out: inout Outbox,
         events: inout EventBuffer<SwarmEvent>
     ) {
-        if let delivery = links.receive(&datagram, from: source, at: now, into: &out, events: &linkEvents) {
+        if let delivery = links.receive(&datagram, from: source, at: now, into: &out, events: &scratch.linkEvents) {
             dispatch(datagram.span.extracting(delivery.range), from: delivery.peer, at: now)
         }
         settle(at: now, into: &out, events: &events)
-        links.finishReceive(at: now, into: &out, events: &linkEvents)
+        links.finishReceive(at: now, into: &out, events: &scratch.linkEvents)
+        settleDeadline()
     }
 
     package mutating func advance(
         to now: Now, into out: inout Outbox, events: inout EventBuffer<SwarmEvent>
     ) {
         func isDue(_ deadline: MonotonicInstant?) -> Bool { deadline.map { $0 <= now.monotonic } ?? false }
-        if isDue(links.nextDeadline) { links.advance(to: now, into: &out, events: &linkEvents) }
-        if isDue(dht.nextDeadline) { dht.advance(to: now, into: &messages, events: &dhtEvents) }
-        if isDue(membershipDeadline) { membership.advance(to: now, into: &messages, events: &memberEvents) }
-        if isDue(routes.nextDeadline) { routes.advance(to: now, into: &messages, events: &routeEvents) }
+        if isDue(links.nextDeadline) { links.advance(to: now, into: &out, events: &scratch.linkEvents) }
+        if isDue(discovery.settledDeadline()) {
+            discovery.dht.advance(to: now, into: &scratch.messages, events: &scratch.dhtEvents)
+        }
+        if isDue(membershipDeadline) {
+            membership.advance(to: now, into: &scratch.messages, events: &scratch.memberEvents)
+        }
+        if isDue(routes.nextDeadline) { routes.advance(to: now, into: &scratch.messages, events: &scratch.routeEvents) }
         if isDue(streams.nextRelease) { releaseUnwatched(at: now, events: &events) }
         if isDue(announcements.nextDeadline) { endAnnouncements(at: now) }
         if isDue(pending.nextDeadline) { expireRequests(at: now, events: &events) }
         settle(at: now, into: &out, events: &events)
     }
 
-    package var nextDeadline: MonotonicInstant? {
-        var deadline = Deadline.earlier(links.nextDeadline, dht.nextDeadline)
+    /// Known after every call: a driver asks more often than it changes.
+    package private(set) var nextDeadline: MonotonicInstant?
+
+    mutating func settleDeadline() {
+        var deadline = Deadline.earlier(links.nextDeadline, discovery.settledDeadline())
         deadline = Deadline.earlier(deadline, membershipDeadline)
         deadline = Deadline.earlier(deadline, routes.nextDeadline)
         deadline = Deadline.earlier(deadline, streams.nextRelease)
         deadline = Deadline.earlier(deadline, announcements.nextDeadline)
-        return Deadline.earlier(deadline, pending.nextDeadline)
+        nextDeadline = Deadline.earlier(deadline, pending.nextDeadline)
     }
 
     private var membershipDeadline: MonotonicInstant? {
@@ -166,12 +178,13 @@ package struct SwarmMachine: ~Copyable, Machine {
     private mutating func dispatch(_ message: Span<UInt8>, from peer: Peer, at now: Now) {
         switch message[0] {
         case 0x10...0x2f:
-            dht.receive(message, from: peer, at: now, into: &messages, events: &dhtEvents)
+            discovery.dht.receive(message, from: peer, at: now, into: &scratch.messages, events: &scratch.dhtEvents)
         case 0x30...0x3f:
-            membership.receive(message, from: peer, at: now, into: &messages, events: &memberEvents)
+            membership.receive(message, from: peer, at: now, into: &scratch.messages, events: &scratch.memberEvents)
         case 0x40...0x5f:
             let epoch = links.mediaSecret(with: peer.id)?.epoch
-            routes.receive(message, from: peer, mediaEpoch: epoch, at: now, into: &messages, events: &routeEvents)
+            routes.receive(
+                message, from: peer, mediaEpoch: epoch, at: now, into: &scratch.messages, events: &scratch.routeEvents)
         default:
             refusals.add(.unknownMessageType)
         }
@@ -181,26 +194,26 @@ package struct SwarmMachine: ~Copyable, Machine {
     /// only handles what an earlier one caused, and every cause is finite, so this ends; the bound is a safeguard
     /// against a defect, and counted.
     mutating func settle(at now: Now, into out: inout Outbox, events: inout EventBuffer<SwarmEvent>) {
+        defer { settleDeadline() }
         for _ in 0..<Self.settleRounds {
             sendMessages(at: now, into: &out)
             var isQuiet = true
-            while let event = linkEvents.popFirst() {
-                isQuiet = false
-                handle(event, at: now)
-            }
-            while let event = memberEvents.popFirst() {
-                isQuiet = false
-                handle(event, at: now, events: &events)
-            }
-            while let event = dhtEvents.popFirst() {
+            // Links tell nobody anything new: the DHT hears of members by `joined` and of others by its own messages, and
+            // whether a node is gone each machine finds out by its own.
+            while scratch.linkEvents.popFirst() != nil {}
+            while let event = scratch.memberEvents.popFirst() {
                 isQuiet = false
                 handle(event, at: now, events: &events)
             }
-            while let event = routeEvents.popFirst() {
+            while let event = scratch.dhtEvents.popFirst() {
                 isQuiet = false
                 handle(event, at: now, events: &events)
             }
-            if isQuiet, messages.isEmpty { return }
+            while let event = scratch.routeEvents.popFirst() {
+                isQuiet = false
+                handle(event, at: now, events: &events)
+            }
+            if isQuiet, scratch.messages.isEmpty { return }
         }
         refusals.add(.unsettled)
     }
@@ -208,9 +221,10 @@ package struct SwarmMachine: ~Copyable, Machine {
     private static var settleRounds: Int { 64 }
 
     private mutating func sendMessages(at now: Now, into out: inout Outbox) {
-        guard !messages.isEmpty else { return }
-        Self.transmit(messages, over: &links, localHosts: configuration.localHosts, now, &out, &linkEvents)
-        messages.removeAll()
+        guard !scratch.messages.isEmpty else { return }
+        Self.transmit(
+            scratch.messages, over: &links, localHosts: configuration.localHosts, now, &out, &scratch.linkEvents)
+        scratch.messages.removeAll()
     }
 
     /// Takes the machines' parts one by one, so that the messages can be read while the links change.
@@ -236,6 +250,32 @@ package struct SwarmMachine: ~Copyable, Machine {
         if others.isEmpty { return contact }
         reachable.addresses = AddressList(isHere ? contact.addresses.filter(\.isLoopback) : others)
         return reachable
+    }
+}
+
+/// The DHT, and its deadline: that follows from many tables, and most calls concern the DHT not at all, so it is asked for
+/// only after the DHT was touched.
+struct DiscoveryPart: ~Copyable {
+    private var machine: DHT
+    private var isTouched = true
+    private var deadline: MonotonicInstant?
+
+    init(_ machine: consuming DHT) { self.machine = machine }
+
+    var dht: DHT {
+        _read { yield machine }
+        _modify {
+            isTouched = true
+            yield &machine
+        }
+    }
+
+    mutating func settledDeadline() -> MonotonicInstant? {
+        if isTouched {
+            deadline = machine.nextDeadline
+            isTouched = false
+        }
+        return deadline
     }
 }
 

@@ -43,6 +43,7 @@ struct SimulateCommand: ParsableCommand {
 
     func run() throws {
         if list { return try printList() }
+        HugePages.restartWithThem()
         let source = try ScenarioSource(scenario ?? "")
         let plan = try source.read(options.changes)
         if let sweep {
