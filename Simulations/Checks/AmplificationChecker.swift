@@ -6,7 +6,8 @@ import SwarmCore
 ///
 /// An address has shown it once a response or transport packet from it names a connection id that this node issued.
 /// First messages of handshakes are not answers: a node sends them where it wants to go, and few. Bounded to a million
-/// pairs of node and address.
+/// pairs of node and address; once some of them are forgotten, an account begins with a first message only, so that
+/// nobody who was proved is taken for a stranger.
 package final class AmplificationChecker: Checker {
     package static var factor: UInt64 { 3 }
     package let name = "amplification"
@@ -37,8 +38,7 @@ package final class AmplificationChecker: Checker {
         default: break
         }
         let key = Self.key(node, address: destination)
-        var balance = balances[key] ?? Balance()
-        guard !balance.isProved else { return }
+        guard var balance = balances[key] ?? newBalance, !balance.isProved else { return }
         balance.answered += UInt64(datagram.count)
         balances[key] = balance
         guard balance.answered > Self.factor * balance.received else { return }
@@ -52,8 +52,8 @@ package final class AmplificationChecker: Checker {
     ) {
         guard datagram.count >= 10, node.isHonest else { return }
         let key = Self.key(node, address: source)
-        var balance = balances[key] ?? Balance()
-        guard !balance.isProved else { return }
+        let isFirstMessage = datagram[0] == 0xc1
+        guard var balance = balances[key] ?? (isFirstMessage ? Balance() : newBalance), !balance.isProved else { return }
         balance.received += UInt64(datagram.count)
         // An injected copy is a forgery: it proves nothing about its source.
         if !simulation.isInjecting {
@@ -63,10 +63,15 @@ package final class AmplificationChecker: Checker {
                 case 0xc4: datagram.loadUInt32(at: 1)
                 default: nil
                 }
-            if let connection, issued[Self.key(node, connection: connection)] == true { balance.isProved = true }
+            if let connection, issued[Self.key(node, connection: connection)] ?? issued.hasForgotten {
+                balance.isProved = true
+            }
         }
         balances[key] = balance
     }
+
+    /// Of a pair that is not in the table; nil where it may have been.
+    private var newBalance: Balance? { balances.hasForgotten ? nil : Balance() }
 
     private static func key(_ node: SimulatedNode, address: NetworkAddress) -> UInt64 {
         let place = (address.high ^ address.low &* 0xbf58_476d_1ce4_e5b9) &+ UInt64(address.port)

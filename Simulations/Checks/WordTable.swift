@@ -13,6 +13,8 @@ struct WordTable<Value> {
     private let limit: Int
     private var turn: UInt32 = 1
     private(set) var count = 0
+    /// Whether the table has ever been full, so that what it does not have may have been there.
+    private(set) var hasForgotten = false
 
     /// At most `limit` entries; `empty` fills free cells.
     init(limit: Int, empty: Value) {
@@ -77,6 +79,7 @@ struct WordTable<Value> {
             for cell in old where cell.turn != 0 { cells[place(of: cell.key)] = cell }
         } else {
             // What was not set since the table was last full is old.
+            hasForgotten = true
             cells = Array(repeating: Cell(key: 0, turn: 0, value: empty), count: old.count)
             count = 0
             for cell in old where cell.turn == turn && count < limit / 2 {

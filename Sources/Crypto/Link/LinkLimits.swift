@@ -19,6 +19,8 @@ package struct LinkLimits: Sendable {
     package var handshakeGaps: [Interval] = [
         .milliseconds(300), .milliseconds(500), .milliseconds(800), .milliseconds(1_300), .milliseconds(2_100),
     ]
+    /// A further request to the same peer has message 1 repeated earlier, but never earlier than this.
+    package var shortestHandshakeGap = Interval.milliseconds(100)
     /// A session is replaced after this much time, if it is in use. The initiator goes first; the responder follows
     /// `rekeyStagger` later if it did not.
     package var rekeyAfter = Interval.seconds(120)

@@ -25,6 +25,7 @@ extension LinkTable {
             rekeyIfDue(slot, at: now, into: &out, events: &events)
         } else if relations[slot].hasHandshake {
             enqueue(message.copied(), on: slot)
+            if isIdempotent { hastenHandshake(slot, at: now.monotonic, into: &out) }
         } else if isIdempotent && message.count <= LinkWire.earlyMessageLimit {
             beginHandshake(slot, earlyMessage: message.copied(), at: now, into: &out, events: &events)
         } else {
@@ -41,6 +42,15 @@ extension LinkTable {
         relations[slot].isStale = true
         // What was asked before the silence is no question any more.
         if relations[slot].probe != nil { relations[slot].changeRare { $0.probe = nil } }
+    }
+
+    /// Another request while the first waits for its handshake is most often its repetition, by somebody who knows better
+    /// than our clock how far away the peer is: message 1 is repeated too, once and not within 100 ms.
+    private mutating func hastenHandshake(_ slot: SlotID, at now: MonotonicInstant, into out: inout Outbox) {
+        guard let handshake = relations[slot].handshake, handshake.attempts == 1,
+            now - handshake.startedAt >= limits.shortestHandshakeGap
+        else { return }
+        repeatInitiation(slot, at: now, into: &out)
     }
 
     /// Sends over the session at `position`.
