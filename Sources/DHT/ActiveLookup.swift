@@ -21,6 +21,9 @@ struct ActiveLookup: Sendable {
             case .locate, .refresh, .join: false
             }
         }
+
+        /// Somebody waits: a viewer, or a publisher for its stream to be found.
+        var isHurried: Bool { isForOwner || self == .locate }
     }
 
     /// No lookup lasts longer, whatever the other side invents.

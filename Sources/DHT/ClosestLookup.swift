@@ -9,12 +9,13 @@ import SwarmCore
 /// The search begins as one path from the nearest seeds. Of the candidates that may still count it asks first who
 /// promises most for the time it takes: the predicted round trip, and a price for each bit of distance from the target's
 /// region; inside the region all are equally good and only time counts. A path ends when the nearest candidates it knows,
-/// `width` of them, have answered, or when it has nobody left.
+/// `width` of them, have answered (a quarter of them may be late), or when it has nobody left.
 ///
-/// When the first path ends, or three nodes of the region have answered in vain, the remaining seeds are dealt to further
-/// paths. No peer is asked by two paths, and a path knows only its seeds and whom its own peers named: nodes that name
-/// each other to capture the search hold one path, and have used themselves up for the others. Where the ids around the
-/// target are crowded beyond chance, the further paths make for other parts of the region.
+/// When the first path ends, or a node of the region has answered in vain, the remaining seeds are dealt to further
+/// paths. No peer is asked by two paths, and a path knows only its seeds and whom its own peers named: nodes that name each
+/// other to capture the search hold one path, and have used themselves up for the others. Half of the further paths are a
+/// reserve: they begin where the first ones have found the region emptier than chance has it, or its middle more crowded,
+/// and then make for other parts of it.
 package struct ClosestLookup: Sendable {
     package struct Parameters: Sendable {
         /// How many nearest nodes are wanted (k): what the first path goes on for.
@@ -29,8 +30,6 @@ package struct ClosestLookup: Sendable {
         package var pathWidth = 3
         /// The holders' region around the target; without one distance counts to the end.
         package var region: HolderRegion?
-        /// Late peers among the nearest hold up the end: for claims of absence. Otherwise they are passed over.
-        package var waitsForLatePeers = false
         /// What is assumed of the way to a node of which nothing is known.
         package var typicalRoundTrip = Interval.milliseconds(100)
         package var candidateLimit = DHTLimits.candidates
@@ -76,9 +75,8 @@ package struct ClosestLookup: Sendable {
     }
 
     private struct Path: Sendable {
-        let point: Bytes32
+        var point: Bytes32
         let width: Int
-        var asks = 0
     }
 
     package let target: Bytes32
@@ -89,6 +87,8 @@ package struct ClosestLookup: Sendable {
     /// Places in `candidates`, nearest to the target first; no duplicates, never this node itself.
     private var order: [UInt8] = []
     private var paths: [Path]
+    /// Paths under way: the first, then half of them, then all.
+    private var openCount = 1
     private var turn = 0
     private var insideAnswered = 0
     /// Peers asked and not yet late; never above the parallelism of the moment.
@@ -96,6 +96,9 @@ package struct ClosestLookup: Sendable {
     /// Peers asked and late; with those in flight never above twice the parallelism.
     private var late = 0
     package private(set) var asked = 0
+    private var answeredCount = 0
+    /// Whether it ended, or will end, with somebody left to ask.
+    private var wasCutShort = false
     package private(set) var isFinished = false
 
     /// Up to 8 paths and at most 255 candidates, whatever the parameters say.
@@ -111,21 +114,24 @@ package struct ClosestLookup: Sendable {
 
     package mutating func next() -> Step {
         guard !isFinished else { return .finished }
-        if paths.count == 1, insideAnswered >= 3 { openPaths() }
+        if paths.count == 1, insideAnswered > 0 { openPaths() }
         while true {
             var choice: (path: Int, candidate: Int)?
             var isDone = true
-            for step in paths.indices {
-                let path = (turn + step) % paths.count
+            for step in 0..<openCount {
+                let path = (turn + step) % openCount
                 let survey = survey(path)
                 if !survey.isDone { isDone = false }
                 if choice == nil, let candidate = survey.best { choice = (path, candidate) }
             }
             if isDone {
-                guard paths.count == 1, openPaths() else { return finish() }
+                guard openPaths() || openReserve() else { return finish() }
                 continue
             }
-            guard let choice, asked < parameters.askLimit else { return outstanding > 0 ? .wait : finish() }
+            guard let choice, asked < parameters.askLimit else {
+                wasCutShort = wasCutShort || choice != nil
+                return outstanding > 0 ? .wait : finish()
+            }
             guard inFlight < parallelism, outstanding < 2 * parallelism else { return .wait }
             turn = choice.path + 1
             return ask(choice.candidate, for: choice.path)
@@ -137,9 +143,10 @@ package struct ClosestLookup: Sendable {
     package mutating func onSuccess(_ peer: NodeID, closer: [Hint]) -> Bool {
         guard let place = place(of: peer), isOutstanding(place) else { return false }
         leave(place, for: .answered)
+        answeredCount += 1
+        let path = Int(candidates[place].path)
         if let region = parameters.region, region.contains(peer) { insideAnswered += 1 }
         guard !isFinished else { return true }
-        let path = Int(candidates[place].path)
         for hint in closer.prefix(DHTLimits.contactsPerAnswer) { learn(hint, path: path, isSeed: false) }
         return true
     }
@@ -158,7 +165,10 @@ package struct ClosestLookup: Sendable {
     }
 
     /// Ends the search where it stands.
-    package mutating func cancel() { isFinished = true }
+    package mutating func cancel() {
+        wasCutShort = true
+        isFinished = true
+    }
 
     // MARK: Reading
 
@@ -174,12 +184,23 @@ package struct ClosestLookup: Sendable {
     package var outstanding: Int { inFlight + late }
     package var candidateCount: Int { candidates.count }
     package var pathCount: Int { paths.count }
+    /// Those of them that have begun.
+    package var openPathCount: Int { openCount }
+
+    /// Whether the search came to its full end and was heard: by half of the width, or by more than half of those asked
+    /// where the swarm is small. Otherwise what it did not find may exist: this node, or all around it, may be cut off.
+    package var isConclusive: Bool {
+        isFinished && !wasCutShort && (answeredCount * 2 >= parameters.width || answeredCount * 2 >= asked)
+    }
 
     /// The round trip expected of a peer in the search.
     package func expectedRoundTrip(of peer: NodeID) -> Interval? {
         guard let place = place(of: peer), candidates[place].time > 0 else { return nil }
         return Interval(nanoseconds: Int64(candidates[place].time) * 62_500)
     }
+
+    /// Nobody is waited for longer before another is asked, however far away: three usual round trips.
+    package var longestHedge: Interval { max(parameters.typicalRoundTrip * 3, .milliseconds(150)) }
 
     /// The first 64 bits of the distance of the k-th node that answered; nil where fewer did.
     package var reach: UInt64? {
@@ -215,7 +236,6 @@ package struct ClosestLookup: Sendable {
     private mutating func ask(_ place: Int, for path: Int) -> Step {
         candidates[place].state = .asked
         candidates[place].path = UInt8(path)
-        paths[path].asks += 1
         inFlight += 1
         asked += 1
         return .ask(candidates[place].contact, toward: paths[path].point)
@@ -231,8 +251,8 @@ package struct ClosestLookup: Sendable {
         let view = UInt8(1) << UInt8(path)
         let width = paths[path].width
         var counted = 0
+        var late = 0
         var isBlocked = false
-        var hasLate = false
         var best: Int?
         for place in sequence(of: path) {
             let place = Int(place)
@@ -240,16 +260,16 @@ package struct ClosestLookup: Sendable {
             let state = candidates[place].state
             if state == .failed || (state != .new && candidates[place].path != UInt8(path)) { continue }
             if state == .late {
-                hasLate = true
-                isBlocked = isBlocked || parameters.waitsForLatePeers
-                continue
+                late += 1
+                guard late * 4 <= width else { continue }
             }
             counted += 1
-            if state != .answered { isBlocked = true }
+            if state == .new || state == .asked { isBlocked = true }
             if state == .new, best.map({ candidates[place].score < candidates[$0].score }) ?? true { best = place }
             if counted == width { break }
         }
-        if counted < width, hasLate { isBlocked = true }
+        // With nobody left to take their place the late ones are waited for; further paths do without.
+        if path == 0, counted < width, late > 0 { isBlocked = true }
         return (!isBlocked, best)
     }
 
@@ -263,21 +283,34 @@ package struct ClosestLookup: Sendable {
         }
     }
 
-    /// Deals the seeds that nobody asked to further paths. False where there are to be none.
+    /// Deals the seeds that nobody asked to further paths, and opens half of these. False where that was done, or there are
+    /// to be none.
     @discardableResult
     private mutating func openPaths() -> Bool {
-        guard parameters.paths > 1 else { return false }
-        let isCrowded = isCrowded
-        let count = isCrowded ? HolderRegion.parts : min(parameters.paths, 8)
-        for path in 1..<count {
-            let point = isCrowded ? parameters.region?.point(inPart: path) ?? target : target
-            paths.append(Path(point: point, width: parameters.pathWidth))
-        }
+        guard paths.count == 1, parameters.paths > 1 else { return false }
+        let count = min(parameters.paths, 8)
+        paths += [Path](repeating: Path(point: target, width: parameters.pathWidth), count: count - 1)
+        openCount = (count + 1) / 2
         var dealt = 0
         for place in order where candidates[Int(place)].isSeed && candidates[Int(place)].state == .new {
             candidates[Int(place)].views |= UInt8(1) << UInt8(1 + dealt % (count - 1))
             dealt += 1
         }
+        return true
+    }
+
+    /// Opens the other half where the region's nodes seem to be missing, as when liars have led the first paths to
+    /// themselves (chance leaves a third of them away once in thirty keys), or where it is crowded. False where there is
+    /// nothing to open.
+    private mutating func openReserve() -> Bool {
+        guard openCount < paths.count, let region = parameters.region else { return false }
+        let isCrowded = isCrowded
+        guard isCrowded || insideAnswered * 3 < parameters.width * 2 else { return false }
+        // Every other part, from the one next to the target's own.
+        for path in openCount..<paths.count where isCrowded {
+            paths[path].point = region.point(inPart: (2 * (path - openCount) + 1) % HolderRegion.parts)
+        }
+        openCount = paths.count
         return true
     }
 

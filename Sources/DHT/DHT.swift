@@ -146,7 +146,7 @@ package struct DHT: ~Copyable, PeerMachine {
     }
 
     /// Finds the origin of `stream` and some carriers. Ends in `.found` with the first valid record of an origin, in
-    /// `.notFound` only after the nodes nearest to the name have answered, or in `.overloaded`.
+    /// `.notFound` only after the nodes nearest to the name have answered, or in `.overloaded`: no verdict.
     package mutating func lookup(
         _ stream: StreamName, at now: Now, into out: inout MessageOutbox, events: inout EventBuffer<DHTEvent>
     ) -> LookupID {

@@ -12,9 +12,9 @@ package struct DHTConfiguration: Sendable {
     /// The same for lookups that somebody waits for.
     package var hurriedParallelism = 6
     /// The same once they have come to the holders' region: nearly all that is left is asked at once.
-    package var wideParallelism = 16
+    package var wideParallelism = 24
     /// Disjoint paths of a lookup that claims absence or names holders, at most 8.
-    package var disjointPaths = 4
+    package var disjointPaths = 8
     /// How long a record lives after a holder received it.
     package var recordLifetime = Interval.seconds(45)
     /// How often a publisher signs and stores anew: a third of the lifetime survives two lost rounds.

@@ -43,11 +43,11 @@ package struct ListedStream: Hashable, Sendable {
 /// emits at most one event per lookup and publication in hand (`DHTLimits.lookups` + `DHTLimits.publishedStreams`).
 package enum DHTEvent: Hashable, Sendable {
     case found(LookupID, StreamLocation)
-    /// Nobody among the nodes nearest to the name holds a live record of it.
+    /// Nobody among the nodes nearest to the name holds a live record of it, and enough of them have said so.
     case notFound(LookupID)
     /// Everything under the prefix, sorted by name; a name with two origins (after a partition) is listed once.
     case listing(LookupID, [ListedStream])
-    /// Too many lookups at once; nothing was asked.
+    /// No verdict: too many lookups at once, and nothing was asked; or too few answered to call a name "not live".
     case overloaded(LookupID)
     /// The first round of a publication is stored at `holders` nodes, this one included where it is among the nearest.
     case published(StreamName, holders: Int)

@@ -55,16 +55,18 @@ extension DHT {
         parameters.width = configuration.bucketSize
         parameters.region = region
         parameters.parallelism =
-            purpose.isForOwner ? configuration.hurriedParallelism : configuration.parallelism
+            purpose.isHurried ? configuration.hurriedParallelism : configuration.parallelism
         parameters.wideParallelism =
-            purpose.isForOwner ? configuration.wideParallelism : configuration.hurriedParallelism
-        parameters.paths = configuration.disjointPaths
-        parameters.waitsForLatePeers = purpose.isForOwner
+            purpose.isHurried ? configuration.wideParallelism : configuration.hurriedParallelism
         if let typical = table.typicalRoundTrip() { parameters.typicalRoundTrip = typical }
+        parameters.paths = purpose.isHurried ? configuration.disjointPaths : configuration.disjointPaths / 2
         var seeds: [ClosestLookup.Hint] = []
         let nearest = table.nearest(to: key, limit: DHTLimits.seedsPerLookup, .anybody)
+        // Everybody knows the nodes that everybody joined through: they are spared where others are known.
+        let sparesSeeds = nearest.count > configuration.bucketSize
         for index in 0..<nearest.count {
             let peer = table.peer(nearest[index])
+            if sparesSeeds, joining.seeds.contains(where: { $0.id == peer.id }) { continue }
             let time = peer.roundTrip ?? predictedRoundTrip(to: peer.coordinate)
             seeds.append(ClosestLookup.Hint(table.contact(of: peer), roundTrip: time))
         }
@@ -143,7 +145,8 @@ extension DHT {
         let place = ownPlace
         while case .ask(let peer, let point) = lookups[index].search.next() {
             let expected = lookups[index].search.expectedRoundTrip(of: peer.id)
-            let isSent = ask(peer, .lookup(id), expected: expected, at: now, into: &out) { request in
+            let hedge = lookups[index].search.longestHedge
+            let isSent = ask(peer, .lookup(id), expected: expected, hedge: hedge, at: now, into: &out) { request in
                 guard var query else { return .findNode(request, isClient: isClient, from: place, target: point) }
                 if point != query.key { query.near = point }
                 return .get(request, isClient: isClient, from: place, query)
@@ -165,7 +168,7 @@ extension DHT {
                 spreadCopies(of: lookup.gathered, key: key, to: lookup.emptyHanded, at: now, into: &out)
             } else {
                 noteSize(lookup)
-                events.append(.notFound(lookup.id))
+                events.append(lookup.search.isConclusive ? .notFound(lookup.id) : .overloaded(lookup.id))
             }
         case .list:
             events.append(.listing(lookup.id, lookup.gathered.listing))

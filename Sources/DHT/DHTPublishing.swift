@@ -122,6 +122,14 @@ extension DHT {
         located.append(LocatedKey(key: key, nearest: nearest, at: now))
     }
 
+    /// `peer` is gone, or is no holder any more. The others go on as long as three quarters of them are left; then all
+    /// are looked for anew.
+    private mutating func forgetHolder(_ peer: NodeID, of key: Bytes32) {
+        guard let index = located.lastIndex(where: { $0.key == key }) else { return }
+        located[index].nearest.removeAll { $0.id == peer }
+        if located[index].nearest.count * 4 < located[index].found * 3 { located.remove(at: index) }
+    }
+
     // MARK: Rounds
 
     /// Starts rounds that are due and have room. True where something changed that lookups may depend on.
@@ -224,7 +232,7 @@ extension DHT {
     }
 
     mutating func putAnswered(
-        _ number: UInt64, _ answer: PutAnswer, at now: Now, events: inout EventBuffer<DHTEvent>
+        _ number: UInt64, _ answer: PutAnswer, by peer: NodeID, at now: Now, events: inout EventBuffer<DHTEvent>
     ) {
         guard let index = publicationIndex(number), publications[index].phase == .storing else { return }
         publications[index].round.outstanding -= 1
@@ -235,9 +243,7 @@ extension DHT {
         case .nameTaken:
             if let record = answer.incumbent { noteRival(Incumbent(record: record, age: answer.age), index, now) }
         case .notResponsible, .refused:
-            // One of the holders is gone, or is none any more: the next round looks for them anew.
-            let key = publications[index].key
-            located.removeAll { $0.key == key }
+            forgetHolder(peer, of: publications[index].key)
         case .unconfirmed, .superseded, .full:
             break
         }

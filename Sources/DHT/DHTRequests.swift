@@ -3,12 +3,12 @@ import SwarmCrypto
 
 /// The asking side of single requests.
 extension DHT {
-    /// Sends a request and remembers it. `expected` is the predicted round trip to a peer that was never measured. False,
-    /// and counted, where too many are in the air.
+    /// Sends a request and remembers it. `expected` is the predicted round trip to a peer that was never measured; after
+    /// `hedge` it is late at the latest. False, and counted, where too many are in the air.
     @discardableResult
     mutating func ask(
-        _ peer: Contact, _ purpose: PendingRequest.Purpose, expected: Interval? = nil, at now: Now,
-        into out: inout MessageOutbox, _ message: (RequestID) -> DHTMessage
+        _ peer: Contact, _ purpose: PendingRequest.Purpose, expected: Interval? = nil, hedge: Interval? = nil,
+        at now: Now, into out: inout MessageOutbox, _ message: (RequestID) -> DHTMessage
     ) -> Bool {
         guard !requests.isFull else {
             refusals.add(.tooManyRequests)
@@ -23,7 +23,7 @@ extension DHT {
         }
         let pending = PendingRequest(
             id: request, peer: peer, purpose: purpose, message: message(request), sentAt: now.monotonic,
-            timing: RequestTiming(knowledge))
+            timing: RequestTiming(knowledge, longestHedge: hedge))
         requests.add(pending)
         traffic.add(.requestsSent)
         send(pending.message, to: peer, into: &out)
@@ -65,7 +65,7 @@ extension DHT {
         switch request.purpose {
         case .lookup(let id): lookupFailed(id, at: request.peer.id)
         case .page(let id): pageFailed(id)
-        case .store(let number): putAnswered(number, PutAnswer(.refused), at: now, events: &events)
+        case .store(let number): putAnswered(number, PutAnswer(.refused), by: request.peer.id, at: now, events: &events)
         case .ping(let id): events.append(.pinged(id, roundTrip: nil))
         case .probe, .fill, .offer, .addresses: break
         }
@@ -100,7 +100,8 @@ extension DHT {
         case (.store(let number), .putResult(_, let result, let age, let incumbent)):
             // Not answered for good: it is repeated when its time comes, and ends when all repetitions are used up.
             guard result != .unconfirmed else { return requests.putBack(request) }
-            putAnswered(number, PutAnswer(result, age: age, incumbent: incumbent), at: now, events: &events)
+            let answer = PutAnswer(result, age: age, incumbent: incumbent)
+            putAnswered(number, answer, by: peer.id, at: now, events: &events)
         case (.offer, .putResult(_, let result, _, _)):
             if result == .unconfirmed { requests.putBack(request) }
         case (.addresses(let sequence), .putResult(_, let result, _, _)):

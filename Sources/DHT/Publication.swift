@@ -130,13 +130,22 @@ struct Publication: Sendable {
 
 /// Where a lookup found the nodes nearest to a key.
 struct LocatedKey: Sendable {
-    /// Four rounds: the PUTs themselves tell who is gone, and then holders are looked for anew at once; newcomers near the
-    /// key are found at the latest after this.
+    /// Four rounds: the PUTs themselves tell who is gone, and when a quarter is the holders are looked for anew at once;
+    /// newcomers near the key are found at the latest after this.
     static var freshness: Interval { .seconds(60) }
     /// As many keys as 64 streams of two segments have, three each, and some.
     static var limit: Int { 256 }
 
     let key: Bytes32
-    let nearest: [Contact]
+    /// Those that have not failed since.
+    var nearest: [Contact]
+    let found: Int
     let at: MonotonicInstant
+
+    init(key: Bytes32, nearest: [Contact], at: MonotonicInstant) {
+        self.key = key
+        self.nearest = nearest
+        self.at = at
+        found = nearest.count
+    }
 }

@@ -15,10 +15,12 @@ package struct RequestTiming: Hashable, Sendable {
     package let hedge: Interval
     /// After this long it is sent again, and once more after twice that.
     package let patience: Interval
-    /// After this long it has failed.
-    package var timeout: Interval { patience * 3 }
+    /// After this long it has failed: not before a handshake whose first message was lost, and repeated by the link after
+    /// 300 ms, could bring the answer.
+    package var timeout: Interval { max(patience * 3, .milliseconds(500)) }
 
-    package init(_ knowledge: Knowledge) {
+    package init(_ knowledge: Knowledge, longestHedge: Interval? = nil) {
+        let hedge: Interval
         switch knowledge {
         case .measured(let time):
             hedge = min(time * 6 / 5 + .milliseconds(15), Self.longestPatience)
@@ -30,6 +32,7 @@ package struct RequestTiming: Hashable, Sendable {
             hedge = .milliseconds(150)
             patience = .milliseconds(250)
         }
+        self.hedge = longestHedge.map { min($0, hedge) } ?? hedge
     }
 
     /// The longest ways on Earth by cable take about 400 ms.
@@ -69,7 +72,7 @@ struct PendingRequest: Sendable {
     /// When it is late, sent again or given up, whichever is next.
     var dueAt: MonotonicInstant {
         if !isLate { return sentAt + timing.hedge }
-        return sentAt + timing.patience * Int64(transmissions)
+        return sentAt + (transmissions < 3 ? timing.patience * Int64(transmissions) : timing.timeout)
     }
 }
 
