@@ -63,12 +63,13 @@ package enum DHTLimits {
     package static var lookups: Int { 256 }
     /// Of them for the DHT's own upkeep, so that it never crowds out viewers.
     package static var upkeepLookups: Int { 48 }
-    /// Candidates one lookup remembers: eight times k.
-    package static var candidates: Int { 160 }
+    /// Candidates one lookup remembers: eleven times k.
+    package static var candidates: Int { 224 }
     /// Seeds of one lookup from the own table: k for the first path and two or three for each further one.
     package static var seedsPerLookup: Int { 40 }
-    /// Peers one lookup asks at most, however many nearer ones it is told of. 10,000 honest nodes need fewer than 60.
-    package static var asksPerLookup: Int { 128 }
+    /// Peers one lookup asks at most, however many nearer ones it is told of. In a swarm of
+    /// 10,000 honest nodes eight paths come to less than 128; more is somebody leading us about, and is no verdict.
+    package static var asksPerLookup: Int { 192 }
     /// Requests awaiting an answer: `lookups` × (6 on time and as many late ones) would be 3,072; a request's id has 12
     /// bits for its place.
     package static var requests: Int { 3072 }
