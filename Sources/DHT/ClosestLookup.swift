@@ -300,12 +300,12 @@ package struct ClosestLookup: Sendable {
     }
 
     /// Opens the other half where the region's nodes seem to be missing, as when liars have led the first paths to
-    /// themselves (chance leaves a third of them away once in thirty keys), or where it is crowded. False where there is
+    /// themselves (chance leaves half of them away once in a hundred keys), or where it is crowded. False where there is
     /// nothing to open.
     private mutating func openReserve() -> Bool {
         guard openCount < paths.count, let region = parameters.region else { return false }
         let isCrowded = isCrowded
-        guard isCrowded || insideAnswered * 3 < parameters.width * 2 else { return false }
+        guard isCrowded || insideAnswered * 2 < parameters.width else { return false }
         // Every other part, from the one next to the target's own.
         for path in openCount..<paths.count where isCrowded {
             paths[path].point = region.point(inPart: (2 * (path - openCount) + 1) % HolderRegion.parts)

@@ -60,8 +60,11 @@ struct Upkeep: Sendable {
     private var companySeconds = 1800.0
     private var deaths = 0.25
     private(set) var nextTick: MonotonicInstant?
-    /// When siblings are next asked for their view, and when an empty bucket is next asked for.
+    /// When siblings are next asked for their view: soon again where that brought somebody new, else after twice the time.
     var nextExchange = MonotonicInstant.zero
+    var exchangeDelay = Upkeep.shortestExchangePause
+    static var shortestExchangePause: Interval { .seconds(4) }
+    /// When an empty bucket is next asked for.
     var nextFill = MonotonicInstant.zero
     var fillPause = Upkeep.shortestPause
     var fillTurn = 0
@@ -121,8 +124,8 @@ extension DHT {
         guard hasMetSomebody else { return joining.retry(now.monotonic, using: &generator) }
         joining.join()
         events.append(.bootstrapped)
-        let pause = upkeep.exchangePause(atMost: configuration.refreshInterval)
-        upkeep.nextExchange = now.monotonic + generator.jittered(pause, by: 0.3)
+        upkeep.exchangeDelay = Upkeep.shortestExchangePause
+        upkeep.nextExchange = now.monotonic + generator.jittered(upkeep.exchangeDelay, by: 0.3)
         // Not now: a join that ends within `advance` would leave a deadline behind it.
         upkeep.hasten(to: now.monotonic + .milliseconds(10))
     }
@@ -150,12 +153,10 @@ extension DHT {
         let longest = configuration.refreshInterval
         let age = upkeep.checkAge(atMost: longest)
         let empty = table.emptyBucket(from: upkeep.fillTurn, wanted: 2)
-        if let empty, upkeep.nextFill <= now.monotonic {
-            askForPeers(ofBucket: empty, now, &out)
-        } else if upkeep.nextExchange <= now.monotonic {
+        if upkeep.nextExchange <= now.monotonic {
             askForSiblings(now, &out)
-            let pause = upkeep.exchangePause(atMost: longest)
-            upkeep.nextExchange = now.monotonic + generator.jittered(pause, by: 0.3)
+        } else if let empty, upkeep.nextFill <= now.monotonic {
+            askForPeers(ofBucket: empty, now, &out)
         } else if let (id, due) = table.mostOverdue(at: now.monotonic, age: age, siblingAge: age / 2),
             due <= now.monotonic, let peer = table.peer(of: id)
         {
@@ -179,9 +180,14 @@ extension DHT {
         ask(one: table.nearest(to: key, limit: 8, .anybody), about: key, bucket, now, &out)
     }
 
+    /// About this node itself, or about a point as far away as siblings are: one answer does not hold them all.
     private mutating func askForSiblings(_ now: Now, _ out: inout MessageOutbox) {
-        let siblings = table.nearest(to: identity.id.bytes, limit: configuration.bucketSize, .anybody)
-        ask(one: siblings, about: identity.id.bytes, 256, now, &out)
+        let pause = min(upkeep.exchangeDelay, upkeep.exchangePause(atMost: configuration.refreshInterval))
+        upkeep.nextExchange = now.monotonic + generator.jittered(pause, by: 0.3)
+        upkeep.exchangeDelay = min(upkeep.exchangeDelay * 2, configuration.refreshInterval)
+        var point = identity.id.bytes
+        if generator.integer(below: 2) == 1, table.siblingRadius > 1 { point.word0 ^= generator.next() % table.siblingRadius }
+        ask(one: table.nearest(to: point, limit: configuration.bucketSize, .anybody), about: point, 256, now, &out)
     }
 
     private mutating func ask(
@@ -197,7 +203,8 @@ extension DHT {
     }
 
     /// Of the nodes named for a bucket up to three are asked whether they are there: two that seem near in time and one at
-    /// random. From one source no more, so that a liar cannot fill a bucket with its friends.
+    /// random. From one source no more, so that a liar cannot fill a bucket with its friends. Of siblings, which are to be
+    /// known all, up to eight, the nearest.
     mutating func take(_ named: [NearContact], forBucket bucket: Int, _ now: Now, _ out: inout MessageOutbox) {
         var wanted = named.filter { near in
             let id = near.contact.id
@@ -205,12 +212,23 @@ extension DHT {
             return bucket < 256 ? table.bucketIndex(of: id) == bucket : table.isSibling(id)
         }
         guard !wanted.isEmpty else { return }
-        if bucket < 256 { upkeep.fillPause = Upkeep.shortestPause }
+        if bucket < 256 {
+            upkeep.fillPause = Upkeep.shortestPause
+        } else {
+            upkeep.exchangeDelay = Upkeep.shortestExchangePause
+            upkeep.nextExchange = min(upkeep.nextExchange, now.monotonic + Upkeep.shortestExchangePause)
+            upkeep.hasten(to: upkeep.nextExchange)
+        }
         func time(_ near: NearContact) -> Interval { predictedRoundTrip(to: near.coordinate) ?? .seconds(1) }
-        // Sorting is stable: equally near ones stay in the order in which they were named.
-        wanted.sort { time($0) < time($1) }
-        var chosen = Array(wanted.prefix(2))
-        if wanted.count > 2 { chosen.append(wanted[2 + generator.integer(below: wanted.count - 2)]) }
+        var chosen: [NearContact]
+        if bucket < 256 {
+            // Sorting is stable: equally near ones stay in the order in which they were named.
+            wanted.sort { time($0) < time($1) }
+            chosen = Array(wanted.prefix(2))
+            if wanted.count > 2 { chosen.append(wanted[2 + generator.integer(below: wanted.count - 2)]) }
+        } else {
+            chosen = Array(wanted.prefix(8))
+        }
         let isClient = configuration.isClientOnly
         let place = ownPlace
         for near in chosen {

@@ -260,7 +260,7 @@ package struct RoutingTable: Sendable {
     }
 
     /// The distance of the sibling number `limit`; the largest there is where fewer are known.
-    private func radius(ofNearest limit: Int) -> UInt64 {
+    func radius(ofNearest limit: Int) -> UInt64 {
         guard limit > 0 else { return 0 }
         guard count >= limit else { return .max }
         var wanted = limit

@@ -2,8 +2,9 @@ import SwarmCore
 
 /// An estimate of how many nodes the swarm has, from how densely ids lie.
 ///
-/// Each sample is the density around one point: own neighbourhood, which is known completely, and the ends of lookups that
-/// ran to their full end. Their median is taken, so that whoever crowds the surroundings of a few keys, or of this node,
+/// Each sample is the density around one point: own neighbourhood, and the ends of lookups that ran to their full end.
+/// Own neighbourhood may be known in part only, the less the farther from this node, and that makes it seem sparse, never
+/// dense: so the densest of three views of it counts. The median of all samples is taken, so that whoever crowds the surroundings of a few keys, or of this node,
 /// changes little; a key that is looked up again and again counts once.
 struct SwarmSize: Sendable {
     private static var capacity: Int { 16 }
@@ -36,16 +37,17 @@ struct SwarmSize: Sendable {
     mutating func look(at table: RoutingTable) {
         guard table.changes != ownVersion else { return }
         ownVersion = table.changes
-        own =
-            table.siblingRadius == .max
-            ? Double(table.count + 1)
-            : Self.density(rank: table.configuration.siblings, distance: table.siblingRadius)
+        own = Double(table.count + 1)
+        let siblings = table.configuration.siblings
+        for rank in [siblings / 4, siblings / 2, siblings] {
+            let radius = table.radius(ofNearest: rank)
+            if radius < .max { own = max(own, Self.density(rank: rank, distance: radius)) }
+        }
         settle()
     }
 
     private mutating func settle() {
-        // Own neighbourhood counts like three samples: it is the widest, and at first the only one.
-        let all = (samples.map(\.size) + [own, own, own]).sorted()
+        let all = (samples.map(\.size) + [own]).sorted()
         estimate = all[all.count / 2]
     }
 }
