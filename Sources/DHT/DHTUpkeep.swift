@@ -186,7 +186,7 @@ extension DHT {
         upkeep.nextExchange = now.monotonic + generator.jittered(pause, by: 0.3)
         upkeep.exchangeDelay = min(upkeep.exchangeDelay * 2, configuration.refreshInterval)
         var point = identity.id.bytes
-        if generator.integer(below: 2) == 1, table.siblingRadius > 1 { point.word0 ^= generator.next() % table.siblingRadius }
+        if generator.integer(below: 2) == 1 { point.word0 ^= generator.next() % max(table.siblingRadius, 1) }
         ask(one: table.nearest(to: point, limit: configuration.bucketSize, .anybody), about: point, 256, now, &out)
     }
 
