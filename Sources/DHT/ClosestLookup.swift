@@ -11,8 +11,7 @@ import SwarmCore
 /// region; inside the region all are equally good and only time counts. A path ends when the nearest candidates it knows,
 /// `width` of them, have answered (a quarter of them may be late), or when it has nobody left.
 ///
-/// When the first path ends, or a node of the region has answered in vain (for a hurried search of a node far from all
-/// others at once), the remaining seeds are dealt to further
+/// When the first path ends, or a node of the region has answered in vain, the remaining seeds are dealt to further
 /// paths. No peer is asked by two paths, and a path knows only its seeds and whom its own peers named: nodes that name each
 /// other to capture the search hold one path, and have used themselves up for the others. Half of the further paths are a
 /// reserve: they begin where the first ones have found the region emptier than chance has it, or its middle more crowded,
@@ -29,8 +28,8 @@ package struct ClosestLookup: Sendable {
         package var paths = 1
         /// What a further path goes on for.
         package var pathWidth = 3
-        /// Somebody waits for the end.
-        package var isHurried = false
+        /// Nothing can end the search early, so that all paths begin at once.
+        package var needsItsEnd = false
         /// The holders' region around the target; without one distance counts to the end.
         package var region: HolderRegion?
         /// What is assumed of the way to a node of which nothing is known.
@@ -117,7 +116,7 @@ package struct ClosestLookup: Sendable {
 
     package mutating func next() -> Step {
         guard !isFinished else { return .finished }
-        if paths.count == 1, insideAnswered > 0 || isRemote { openPaths() }
+        if paths.count == 1, insideAnswered > 0 || parameters.needsItsEnd { openPaths() }
         while true {
             var choice: (path: Int, candidate: Int)?
             var isDone = true
@@ -222,9 +221,6 @@ package struct ClosestLookup: Sendable {
     }
 
     // MARK: Inside
-
-    /// Whether this node is so far from the others that a search of paths begun one after the other would take a second.
-    private var isRemote: Bool { parameters.isHurried && parameters.typicalRoundTrip >= .milliseconds(150) }
 
     private var parallelism: Int {
         insideAnswered > 0 ? max(parameters.wideParallelism, parameters.parallelism) : parameters.parallelism

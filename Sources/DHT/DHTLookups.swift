@@ -58,7 +58,7 @@ extension DHT {
             purpose.isHurried ? configuration.hurriedParallelism : configuration.parallelism
         parameters.wideParallelism =
             purpose.isHurried ? configuration.wideParallelism : configuration.hurriedParallelism
-        parameters.isHurried = purpose.isHurried
+        parameters.needsItsEnd = purpose == .locate
         if let typical = table.typicalRoundTrip() { parameters.typicalRoundTrip = typical }
         parameters.paths = purpose.isHurried ? configuration.disjointPaths : configuration.disjointPaths / 2
         var seeds: [ClosestLookup.Hint] = []
