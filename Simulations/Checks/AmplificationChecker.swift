@@ -52,8 +52,8 @@ package final class AmplificationChecker: Checker {
     ) {
         guard datagram.count >= 10, node.isHonest else { return }
         let key = Self.key(node, address: source)
-        let isFirstMessage = datagram[0] == 0xc1
-        guard var balance = balances[key] ?? (isFirstMessage ? Balance() : newBalance), !balance.isProved else { return }
+        let start = datagram[0] == 0xc1 ? Balance() : newBalance
+        guard var balance = balances[key] ?? start, !balance.isProved else { return }
         balance.received += UInt64(datagram.count)
         // An injected copy is a forgery: it proves nothing about its source.
         if !simulation.isInjecting {
