@@ -26,3 +26,18 @@ func testOneInput(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
     unsafe body(Span(_unsafeElements: UnsafeBufferPointer(start: start, count: count)))
     return 0
 }
+
+@_silgen_name("LLVMFuzzerRunDriver")
+private func runDriver(
+    _ count: UnsafeMutablePointer<CInt>,
+    _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>>,
+    _ test: @convention(c) (UnsafePointer<UInt8>, Int) -> CInt
+) -> CInt
+
+/// The build gives every executable's `main` the name of its module; libFuzzer's own stays unused.
+@_cdecl("fuzz_main")
+func main(_ count: CInt, _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) -> CInt {
+    var count = count
+    var arguments = unsafe arguments
+    return unsafe runDriver(&count, &arguments, testOneInput)
+}
