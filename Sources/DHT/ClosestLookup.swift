@@ -13,9 +13,8 @@ import SwarmCore
 ///
 /// When the first path ends, or a node of the region has answered in vain, the remaining seeds are dealt to further
 /// paths. No peer is asked by two paths, and a path knows only its seeds and whom its own peers named: nodes that name each
-/// other to capture the search hold one path, and have used themselves up for the others. Half of the further paths are a
-/// reserve: they begin where the first ones have found the region emptier than chance has it, or its middle more crowded,
-/// and then make for other parts of it.
+/// other to capture the search hold one path, and have used themselves up for the others. Where the region's middle turns out
+/// to be crowded beyond chance, half of the paths make for other parts of it.
 package struct ClosestLookup: Sendable {
     package struct Parameters: Sendable {
         /// How many nearest nodes are wanted (k): what the first path goes on for.
@@ -89,8 +88,7 @@ package struct ClosestLookup: Sendable {
     /// Places in `candidates`, nearest to the target first; no duplicates, never this node itself.
     private var order: [UInt8] = []
     private var paths: [Path]
-    /// Paths under way: the first, then half of them, then all.
-    private var openCount = 1
+    private var hasSpread = false
     private var turn = 0
     private var insideAnswered = 0
     /// Peers asked and not yet late; never above the parallelism of the moment.
@@ -120,14 +118,14 @@ package struct ClosestLookup: Sendable {
         while true {
             var choice: (path: Int, candidate: Int)?
             var isDone = true
-            for step in 0..<openCount {
-                let path = (turn + step) % openCount
+            for step in paths.indices {
+                let path = (turn + step) % paths.count
                 let survey = survey(path)
                 if !survey.isDone { isDone = false }
                 if choice == nil, let candidate = survey.best { choice = (path, candidate) }
             }
             if isDone {
-                guard openPaths() || openReserve() else { return finish() }
+                guard openPaths() || spreadPaths() else { return finish() }
                 continue
             }
             guard let choice, asked < parameters.askLimit else {
@@ -186,8 +184,6 @@ package struct ClosestLookup: Sendable {
     package var outstanding: Int { inFlight + late }
     package var candidateCount: Int { candidates.count }
     package var pathCount: Int { paths.count }
-    /// Those of them that have begun.
-    package var openPathCount: Int { openCount }
 
     /// Whether the search came to its full end and was heard: by half of the width, or by more than half of those asked
     /// where the swarm is small. Otherwise what it did not find may exist: this node, or all around it, may be cut off.
@@ -285,14 +281,12 @@ package struct ClosestLookup: Sendable {
         }
     }
 
-    /// Deals the seeds that nobody asked to further paths, and opens half of these. False where that was done, or there are
-    /// to be none.
+    /// Deals the seeds that nobody asked to further paths. False where that was done, or there are to be none.
     @discardableResult
     private mutating func openPaths() -> Bool {
         guard paths.count == 1, parameters.paths > 1 else { return false }
         let count = min(parameters.paths, 8)
         paths += [Path](repeating: Path(point: target, width: parameters.pathWidth), count: count - 1)
-        openCount = (count + 1) / 2
         var dealt = 0
         for place in order where candidates[Int(place)].isSeed && candidates[Int(place)].state == .new {
             candidates[Int(place)].views |= UInt8(1) << UInt8(1 + dealt % (count - 1))
@@ -301,18 +295,15 @@ package struct ClosestLookup: Sendable {
         return true
     }
 
-    /// Opens the other half where the region's nodes seem to be missing, as when liars have led the first paths to
-    /// themselves (chance leaves two thirds of them away once in ten thousand keys), or where it is crowded. False where there is
-    /// nothing to open.
-    private mutating func openReserve() -> Bool {
-        guard openCount < paths.count, let region = parameters.region else { return false }
-        let isCrowded = isCrowded
-        guard isCrowded || insideAnswered * 3 < parameters.width else { return false }
+    /// Sends half of the paths to other parts of the region where its middle turns out to be crowded beyond chance. False
+    /// where that was done, or there is no need.
+    private mutating func spreadPaths() -> Bool {
+        guard !hasSpread, paths.count > 1, let region = parameters.region, isCrowded else { return false }
+        hasSpread = true
         // Every other part, from the one next to the target's own.
-        for path in openCount..<paths.count where isCrowded {
-            paths[path].point = region.point(inPart: (2 * (path - openCount) + 1) % HolderRegion.parts)
+        for path in paths.indices where path % 2 == 1 {
+            paths[path].point = region.point(inPart: path % HolderRegion.parts)
         }
-        openCount = paths.count
         return true
     }
 

@@ -205,8 +205,8 @@ import Testing
         #expect(cancelled?.isConclusive == false)
     }
 
-    /// What nobody in the region has led to is looked for over all paths; a region as full as it should be costs half.
-    @Test(arguments: [(20.0, 4), (2000.0, 8)]) func anEmptyRegionOpensTheReserve(swarmSize: Double, paths: Int) {
+    /// What is to be called absent is looked for over all paths.
+    @Test(arguments: [20.0, 2000]) func absenceIsClaimedOverAllPaths(swarmSize: Double) {
         var samples = Samples(seed: 8)
         let world = (0..<40).map { _ in samples.contact() }
         var parameters = ClosestLookup.Parameters()
@@ -215,7 +215,7 @@ import Testing
         var lookup = ClosestLookup(
             target: .zero, own: NodeID(.zero), seeds: world.map { ClosestLookup.Hint($0) }, parameters: parameters)
         while case .ask(let peer, _) = lookup.next() { lookup.onSuccess(peer.id, closer: []) }
-        #expect(lookup.isFinished && lookup.openPathCount == paths)
+        #expect(lookup.isFinished && lookup.pathCount == 8)
     }
 
     @Test func nobodyToAskIsTheEnd() {
