@@ -13,8 +13,9 @@ import SwarmCore
 ///
 /// When the first path ends, or a node of the region has answered in vain, the remaining seeds are dealt to further
 /// paths. No peer is asked by two paths, and a path knows only its seeds and whom its own peers named: nodes that name each
-/// other to capture the search hold one path, and have used themselves up for the others. Where the region's middle turns out
-/// to be crowded beyond chance, half of the paths make for other parts of it.
+/// other to capture the search hold one path, and have used themselves up for the others. Half of the paths make for other
+/// parts of the region where its middle is found crowded beyond chance; in a search for holders they are a reserve, which
+/// begins only then or where the region is emptier than chance has it.
 package struct ClosestLookup: Sendable {
     package struct Parameters: Sendable {
         /// How many nearest nodes are wanted (k): what the first path goes on for.
@@ -88,6 +89,9 @@ package struct ClosestLookup: Sendable {
     /// Places in `candidates`, nearest to the target first; no duplicates, never this node itself.
     private var order: [UInt8] = []
     private var paths: [Path]
+    /// Paths under way: the first, then half of them, then all.
+    private var openCount = 1
+    /// Whether the reserve has been sent on.
     private var hasSpread = false
     private var turn = 0
     private var insideAnswered = 0
@@ -118,14 +122,14 @@ package struct ClosestLookup: Sendable {
         while true {
             var choice: (path: Int, candidate: Int)?
             var isDone = true
-            for step in paths.indices {
-                let path = (turn + step) % paths.count
+            for step in 0..<openCount {
+                let path = (turn + step) % openCount
                 let survey = survey(path)
                 if !survey.isDone { isDone = false }
                 if choice == nil, let candidate = survey.best { choice = (path, candidate) }
             }
             if isDone {
-                guard openPaths() || spreadPaths() else { return finish() }
+                guard openPaths() || openReserve() else { return finish() }
                 continue
             }
             guard let choice, asked < parameters.askLimit else {
@@ -281,12 +285,14 @@ package struct ClosestLookup: Sendable {
         }
     }
 
-    /// Deals the seeds that nobody asked to further paths. False where that was done, or there are to be none.
+    /// Deals the seeds that nobody asked to further paths, and opens these, of a search for holders half. False where that
+    /// was done, or there are to be none.
     @discardableResult
     private mutating func openPaths() -> Bool {
         guard paths.count == 1, parameters.paths > 1 else { return false }
         let count = min(parameters.paths, 8)
         paths += [Path](repeating: Path(point: target, width: parameters.pathWidth), count: count - 1)
+        openCount = parameters.needsItsEnd ? (count + 1) / 2 : count
         var dealt = 0
         for place in order where candidates[Int(place)].isSeed && candidates[Int(place)].state == .new {
             candidates[Int(place)].views |= UInt8(1) << UInt8(1 + dealt % (count - 1))
@@ -295,15 +301,21 @@ package struct ClosestLookup: Sendable {
         return true
     }
 
-    /// Sends half of the paths to other parts of the region where its middle turns out to be crowded beyond chance. False
-    /// where that was done, or there is no need.
-    private mutating func spreadPaths() -> Bool {
-        guard !hasSpread, paths.count > 1, let region = parameters.region, isCrowded else { return false }
-        hasSpread = true
+    /// Opens the other half, or sends it elsewhere, where the region's nodes seem to be missing, as when liars have led the first paths to
+    /// themselves (chance leaves two thirds of them away once in ten thousand keys), or where it is crowded. False where there is
+    /// nothing to open.
+    private mutating func openReserve() -> Bool {
+        guard !hasSpread, paths.count > 1, let region = parameters.region else { return false }
+        let isCrowded = isCrowded
+        let isSparse = openCount < paths.count && insideAnswered * 3 < parameters.width
+        guard isCrowded || isSparse else { return false }
+        let reserve = (paths.count + 1) / 2
         // Every other part, from the one next to the target's own.
-        for path in paths.indices where path % 2 == 1 {
-            paths[path].point = region.point(inPart: path % HolderRegion.parts)
+        for path in reserve..<paths.count where isCrowded {
+            paths[path].point = region.point(inPart: (2 * (path - reserve) + 1) % HolderRegion.parts)
         }
+        hasSpread = true
+        openCount = paths.count
         return true
     }
 
