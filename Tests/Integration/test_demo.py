@@ -30,6 +30,8 @@ def test_the_demo_runs_and_leaves_nothing(tmp_path):
     with open(log, "w") as out:
         demo = subprocess.Popen(
             [ROOT / "scripts" / "demo"], stdout=out, stderr=subprocess.PIPE, text=True, start_new_session=True,
+            # A shell that starts the tests in its background has them ignore Ctrl-C, and a script cannot undo that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             env={**os.environ, "TMPDIR": str(temporary)},
         )  # fmt: skip
     try:
@@ -40,7 +42,7 @@ def test_the_demo_runs_and_leaves_nothing(tmp_path):
             assert "mafalda" in page.read().decode()
     finally:
         os.killpg(demo.pid, signal.SIGINT)  # Ctrl-C reaches the whole foreground group.
-    assert demo.wait(30) == 0
+    assert demo.wait(30) == 0, demo.stderr.read()
     wait_until(lambda: processes_of(demo.pid) == [], what="every process of the demo to end")
     # What the build leaves there is the toolchain's; the demo's own folder is mktemp's.
     assert [entry for entry in temporary.iterdir() if entry.name.startswith("tmp.")] == []
