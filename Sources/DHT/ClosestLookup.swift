@@ -28,7 +28,7 @@ package struct ClosestLookup: Sendable {
         package var paths = 1
         /// What a further path goes on for.
         package var pathWidth = 3
-        /// Nothing can end the search early, so that all paths begin at once.
+        /// Nothing can end the search early: half of the paths begin at once, the others are a reserve.
         package var needsItsEnd = false
         /// The holders' region around the target; without one distance counts to the end.
         package var region: HolderRegion?
@@ -89,7 +89,7 @@ package struct ClosestLookup: Sendable {
     /// Places in `candidates`, nearest to the target first; no duplicates, never this node itself.
     private var order: [UInt8] = []
     private var paths: [Path]
-    /// Paths under way: the first, then half of them, then all.
+    /// Paths under way: the first, then all, of a search for holders half before that.
     private var openCount = 1
     /// Whether the reserve has been sent on.
     private var hasSpread = false
@@ -301,9 +301,9 @@ package struct ClosestLookup: Sendable {
         return true
     }
 
-    /// Opens the other half, or sends it elsewhere, where the region's nodes seem to be missing, as when liars have led the first paths to
-    /// themselves (chance leaves two thirds of them away once in ten thousand keys), or where it is crowded. False where there is
-    /// nothing to open.
+    /// Opens the other half where two thirds of the region's nodes seem to be missing, as when liars have led the first
+    /// paths to themselves; where its middle is crowded, sends that half to other parts of it. False where neither is
+    /// called for, or it was done.
     private mutating func openReserve() -> Bool {
         guard !hasSpread, paths.count > 1, let region = parameters.region else { return false }
         let isCrowded = isCrowded

@@ -4,7 +4,8 @@ import SwarmCore
 ///
 /// Each sample is the density around one point: own neighbourhood, and the ends of lookups that ran to their full end.
 /// Own neighbourhood may be known in part only, the less the farther from this node, and that makes it seem sparse, never
-/// dense: so the densest of three views of it counts. The median of all samples is taken, so that whoever crowds the surroundings of a few keys, or of this node,
+/// dense: so the densest of three views of it counts. The median of all samples is taken, so that whoever crowds the
+/// surroundings of a few keys, or of this node,
 /// changes little; a key that is looked up again and again counts once.
 struct SwarmSize: Sendable {
     private static var capacity: Int { 16 }

@@ -9,8 +9,8 @@ struct Probe: Sendable {
         case direct
         /// The PING was not answered in time; helpers try, and so do we once more.
         case indirect
-        /// The last PING is out. A false suspicion costs everybody a message, a PING costs one: at 1 % loss the third makes
-        /// one in a hundred thousand rounds end in vain instead of one in a thousand.
+        /// The last PING is out. A false suspicion costs everybody a message, a PING costs one: at 1 % loss each
+        /// way 0.02 ^ 3 of the rounds fail by chance, where it was 0.02 ^ 2 with two.
         case last
     }
 
