@@ -1,35 +1,44 @@
 import SwarmCore
 
-/// One iterative search for the nodes nearest to a target, as a value (Kademlia, §2.3; disjoint paths: S/Kademlia, §4.4).
+/// One iterative search for the nodes nearest to a target, as a value (Kademlia, §2.3).
 ///
 /// The owner calls `next()` until it says `.wait` or `.finished`, sends a request for each `.ask`, and reports what became
-/// of it by `onSuccess`, `onLate` (no answer when one was due) or `onFailure`. At most `parallelism` peers (once inside the
-/// region `wideParallelism`) are asked and not late; as many more may be late. Late peers are still welcome to answer.
+/// of it by `onSuccess`, `onLate` (no answer when one was due) or `onFailure`. At most `parallelism` peers (once the search
+/// is wide `wideParallelism`) are asked and not late; as many more may be late. Late peers are still welcome to answer.
 ///
-/// The search begins as one path from the nearest seeds. Of the candidates that may still count it asks first who
-/// promises most for the time it takes: the predicted round trip, and a price for each bit of distance from the target's
-/// region; inside the region all are equally good and only time counts. A path ends when the nearest candidates it knows,
-/// `width` of them, have answered (a quarter of them may be late), or when it has nobody left.
+/// The search makes for the `width` nearest nodes of all that were named: they must have answered, but for a quarter that
+/// may be late. Of the candidates that may still count it asks first who promises most for the time it takes: the
+/// predicted round trip, and a price for each bit of distance from the target's region; inside the region all are equally
+/// good and only time counts.
 ///
-/// When the first path ends, or a node of the region has answered in vain, the remaining seeds are dealt to further
-/// paths. No peer is asked by two paths, and a path knows only its seeds and whom its own peers named: nodes that name each
-/// other to capture the search hold one path, and have used themselves up for the others. Half of the paths make for other
-/// parts of the region where its middle is found crowded beyond chance; in a search for holders they are a reserve, which
-/// begins only then or where the region is emptier than chance has it.
+/// Liars name each other, answer at once, and so take all the nearest places. Hence a search whose full end is wanted is
+/// wide: of this node's own peers the `seedsFollowed` nearest, and of every answer the `namesFollowed` nearest it names,
+/// are asked as well, whatever others have named. A liar's answer then displaces nobody; one honest answer in a few leads
+/// on, and near the target, where honest nodes know all their neighbours, one is enough. Nodes that all name the same few
+/// cost no more than those few. What one seed leads to is asked no sooner than what others lead to that were asked less,
+/// so that invented names use up their own share. (S/Kademlia, §4.4, keeps disjoint paths apart for the same purpose; there
+/// a single liar ends a path.)
+///
+/// Ids ground next to the key would fill the answers of honest nodes too. Hence half of a wide search's seeds are asked
+/// about four other points of the target's region, whose nearest nodes are found in the same way.
 package struct ClosestLookup: Sendable {
     package struct Parameters: Sendable {
-        /// How many nearest nodes are wanted (k): what the first path goes on for.
+        /// How many nearest nodes are wanted (k).
         package var width = 20
         package var parallelism = 3
-        /// The same once a node of the target's region has answered: those that remain are known and equally good, and an
-        /// answer from all of them is wanted.
+        /// The same once the search is wide.
         package var wideParallelism = 3
-        /// Paths in all; one means that only the first is gone.
-        package var paths = 1
-        /// What a further path goes on for.
-        package var pathWidth = 3
-        /// Nothing can end the search early: half of the paths begin at once, the others are a reserve.
-        package var needsItsEnd = false
+        /// Own peers that a wide search asks whatever else it learns, and of each answer.
+        package var seedsFollowed = 0
+        package var namesFollowed = 3
+        /// Whether at the end none of them may be awaited still; otherwise one in 16 may.
+        package var awaitsAll = true
+        /// Whether half of the seeds are asked about other points of the region.
+        package var looksAround = true
+        /// Nodes wanted around each further point of a crowded region.
+        package var partWidth = 3
+        /// Wide from the start: nothing can end the search early. Otherwise from the region's first answer on.
+        package var isWideFromStart = false
         /// The holders' region around the target; without one distance counts to the end.
         package var region: HolderRegion?
         /// What is assumed of the way to a node of which nothing is known.
@@ -68,17 +77,13 @@ package struct ClosestLookup: Sendable {
         var score: Int32
         /// The expected round trip in the same steps; 0 where nothing is known.
         var time: Int32
-        /// The paths that know it, a bit each.
-        var views: UInt8
-        /// The path that asked it.
-        var path: UInt8
-        var state: State
-        var isSeed: Bool
-    }
-
-    private struct Path: Sendable {
-        var point: Bytes32
-        let width: Int
+        /// The seed that led to it.
+        var root: UInt8
+        /// The point it is, or would be, asked about.
+        var aim: UInt8
+        var state = State.new
+        /// One of the few nearest that a peer named: a wide search asks it.
+        var isFollowed: Bool
     }
 
     package let target: Bytes32
@@ -88,11 +93,12 @@ package struct ClosestLookup: Sendable {
     private var candidates: [Candidate] = []
     /// Places in `candidates`, nearest to the target first; no duplicates, never this node itself.
     private var order: [UInt8] = []
-    private var paths: [Path]
-    /// Paths under way: the first, then all, of a search for holders half before that.
-    private var openCount = 1
-    /// Whether the reserve has been sent on.
-    private var hasSpread = false
+    /// The points looked around: the target, and four others of its region.
+    private var aims: [Bytes32]
+    /// How many were asked of those that each seed led to, itself included.
+    private var asksOfRoot: [UInt16] = []
+    /// Whether more than the nearest are asked.
+    private var isWide = false
     private var turn = 0
     private var insideAnswered = 0
     /// Peers asked and not yet late; never above the parallelism of the moment.
@@ -105,31 +111,40 @@ package struct ClosestLookup: Sendable {
     private var wasCutShort = false
     package private(set) var isFinished = false
 
-    /// Up to 8 paths and at most 255 candidates, whatever the parameters say.
+    /// At most `DHTLimits.seedsPerLookup` seeds and 255 candidates, whatever the parameters say.
     package init(target: Bytes32, own: NodeID, seeds: [Hint], parameters: Parameters) {
         self.target = target
         self.own = own
         self.parameters = parameters
-        paths = [Path(point: target, width: parameters.width)]
-        for seed in seeds.prefix(DHTLimits.seedsPerLookup) { learn(seed, path: 0, isSeed: true) }
+        aims = [target]
+        if parameters.looksAround, let region = parameters.region {
+            // Every other part, from the one next to the target's own on.
+            for part in stride(from: 1, to: HolderRegion.parts, by: 2) { aims.append(region.point(inPart: part)) }
+        }
+        for (index, seed) in seeds.prefix(DHTLimits.seedsPerLookup).enumerated() {
+            let aim = index % 2 == 0 || aims.count == 1 ? 0 : 1 + (index / 2) % (aims.count - 1)
+            asksOfRoot.append(0)
+            learn(seed, root: UInt8(index), aim: UInt8(aim), isFollowed: index < parameters.seedsFollowed)
+        }
     }
 
     // MARK: The verbs
 
     package mutating func next() -> Step {
         guard !isFinished else { return .finished }
-        if paths.count == 1, insideAnswered > 0 || parameters.needsItsEnd { openPaths() }
+        if insideAnswered > 0 || parameters.isWideFromStart { isWide = true }
         while true {
-            var choice: (path: Int, candidate: Int)?
+            var choice: (concern: Int, candidate: Int)?
             var isDone = true
-            for step in 0..<openCount {
-                let path = (turn + step) % openCount
-                let survey = survey(path)
+            let concerns = isWide ? aims.count + 1 : 1
+            for step in 0..<concerns {
+                let concern = (turn + step) % concerns
+                let survey = concern < aims.count ? survey(aim: concern) : surveyFollowed()
                 if !survey.isDone { isDone = false }
-                if choice == nil, let candidate = survey.best { choice = (path, candidate) }
+                if choice == nil, let candidate = survey.best { choice = (concern, candidate) }
             }
             if isDone {
-                guard openPaths() || openReserve() else { return finish() }
+                guard widen() else { return finish() }
                 continue
             }
             guard let choice, asked < parameters.askLimit else {
@@ -137,8 +152,9 @@ package struct ClosestLookup: Sendable {
                 return outstanding > 0 ? .wait : finish()
             }
             guard inFlight < parallelism, outstanding < 2 * parallelism else { return .wait }
-            turn = choice.path + 1
-            return ask(choice.candidate, for: choice.path)
+            turn = choice.concern + 1
+            if choice.concern < aims.count { candidates[choice.candidate].aim = UInt8(choice.concern) }
+            return ask(choice.candidate)
         }
     }
 
@@ -148,10 +164,12 @@ package struct ClosestLookup: Sendable {
         guard let place = place(of: peer), isOutstanding(place) else { return false }
         leave(place, for: .answered)
         answeredCount += 1
-        let path = Int(candidates[place].path)
         if let region = parameters.region, region.contains(peer) { insideAnswered += 1 }
         guard !isFinished else { return true }
-        for hint in closer.prefix(DHTLimits.contactsPerAnswer) { learn(hint, path: path, isSeed: false) }
+        let (root, aim) = (candidates[place].root, candidates[place].aim)
+        let named = closer.prefix(DHTLimits.contactsPerAnswer)
+        for hint in named { learn(hint, root: root, aim: aim, isFollowed: false) }
+        follow(named, toward: aim)
         return true
     }
 
@@ -187,7 +205,6 @@ package struct ClosestLookup: Sendable {
     /// Peers whose answer is still awaited, late ones included; never above twice the parallelism.
     package var outstanding: Int { inFlight + late }
     package var candidateCount: Int { candidates.count }
-    package var pathCount: Int { paths.count }
 
     /// Whether the search came to its full end and was heard: by half of the width, or by more than half of those asked
     /// where the swarm is small. Otherwise what it did not find may exist: this node, or all around it, may be cut off.
@@ -214,16 +231,10 @@ package struct ClosestLookup: Sendable {
         return nil
     }
 
-    /// Whether the nodes found lie closer together than a swarm of this size has them by chance.
-    package var isCrowded: Bool {
-        guard let region = parameters.region, let reach else { return false }
-        return region.isCrowded(reach, count: parameters.width, holders: parameters.width)
-    }
-
     // MARK: Inside
 
     private var parallelism: Int {
-        insideAnswered > 0 ? max(parameters.wideParallelism, parameters.parallelism) : parameters.parallelism
+        isWide ? max(parameters.wideParallelism, parameters.parallelism) : parameters.parallelism
     }
 
     private func isOutstanding(_ place: Int) -> Bool {
@@ -235,12 +246,12 @@ package struct ClosestLookup: Sendable {
         candidates[place].state = state
     }
 
-    private mutating func ask(_ place: Int, for path: Int) -> Step {
+    private mutating func ask(_ place: Int) -> Step {
         candidates[place].state = .asked
-        candidates[place].path = UInt8(path)
+        asksOfRoot[Int(candidates[place].root)] += 1
         inFlight += 1
         asked += 1
-        return .ask(candidates[place].contact, toward: paths[path].point)
+        return .ask(candidates[place].contact, toward: aims[Int(candidates[place].aim)])
     }
 
     private mutating func finish() -> Step {
@@ -248,74 +259,81 @@ package struct ClosestLookup: Sendable {
         return .finished
     }
 
-    /// How a path stands: whether it has ended, and whom it would ask next.
-    private func survey(_ path: Int) -> (isDone: Bool, best: Int?) {
-        let view = UInt8(1) << UInt8(path)
-        let width = paths[path].width
+    /// Whether the nearest nodes to a point have answered, and which of them would be asked next.
+    private func survey(aim: Int) -> (isDone: Bool, best: Int?) {
+        aim == 0 ? surveyNearest() : surveyNearest(to: aims[aim])
+    }
+
+    private func surveyNearest() -> (isDone: Bool, best: Int?) {
         var counted = 0
         var late = 0
         var isBlocked = false
         var best: Int?
-        for place in sequence(of: path) {
+        for place in order {
             let place = Int(place)
-            guard candidates[place].views & view != 0 else { continue }
             let state = candidates[place].state
-            if state == .failed || (state != .new && candidates[place].path != UInt8(path)) { continue }
+            if state == .failed { continue }
             if state == .late {
                 late += 1
-                guard late * 4 <= width else { continue }
+                guard late * 4 <= parameters.width else { continue }
             }
             counted += 1
             if state == .new || state == .asked { isBlocked = true }
             if state == .new, best.map({ candidates[place].score < candidates[$0].score }) ?? true { best = place }
-            if counted == width { break }
+            if counted == parameters.width { break }
         }
-        // With nobody left to take their place the late ones are waited for; further paths do without.
-        if path == 0, counted < width, late > 0 { isBlocked = true }
+        // With nobody left to take their place the late ones are waited for.
+        if counted < parameters.width, late > 0 { isBlocked = true }
         return (!isBlocked, best)
     }
 
-    /// The candidates by distance from the path's point.
-    private func sequence(of path: Int) -> [UInt8] {
-        let point = paths[path].point
-        guard point != target else { return order }
-        let view = UInt8(1) << UInt8(path)
-        return order.filter { candidates[Int($0)].views & view != 0 }.sorted {
-            candidates[Int($0)].contact.id.distance(to: point) < candidates[Int($1)].contact.id.distance(to: point)
+    /// Of a further point only the few nearest count, whatever they were asked about.
+    private func surveyNearest(to point: Bytes32) -> (isDone: Bool, best: Int?) {
+        var nearest = InlineArray<4, Int>(repeating: -1)
+        let width = min(parameters.partWidth, nearest.count)
+        func distance(_ place: Int) -> Bytes32 { candidates[place].contact.id.distance(to: point) }
+        for place in candidates.indices where ![.failed, .late].contains(candidates[place].state) {
+            var place = place
+            for rank in 0..<width {
+                guard nearest[rank] >= 0 else {
+                    nearest[rank] = place
+                    break
+                }
+                guard distance(place) < distance(nearest[rank]) else { continue }
+                (nearest[rank], place) = (place, nearest[rank])
+            }
         }
+        var isBlocked = false
+        for rank in 0..<width where nearest[rank] >= 0 {
+            let state = candidates[nearest[rank]].state
+            if state == .new { return (false, nearest[rank]) }
+            if state == .asked { isBlocked = true }
+        }
+        return (!isBlocked, nil)
     }
 
-    /// Deals the seeds that nobody asked to further paths, and opens these, of a search for holders half. False where that
-    /// was done, or there are to be none.
-    @discardableResult
-    private mutating func openPaths() -> Bool {
-        guard paths.count == 1, parameters.paths > 1 else { return false }
-        let count = min(parameters.paths, 8)
-        paths += [Path](repeating: Path(point: target, width: parameters.pathWidth), count: count - 1)
-        openCount = parameters.needsItsEnd ? (count + 1) / 2 : count
-        var dealt = 0
-        for place in order where candidates[Int(place)].isSeed && candidates[Int(place)].state == .new {
-            candidates[Int(place)].views |= UInt8(1) << UInt8(1 + dealt % (count - 1))
-            dealt += 1
+    /// The same for those that are followed: a few of them may be awaited still, and late ones are not waited for.
+    private func surveyFollowed() -> (isDone: Bool, best: Int?) {
+        var followed = 0
+        var awaited = 0
+        var best: Int?
+        func cost(_ place: Int) -> (UInt16, Int32) {
+            (asksOfRoot[Int(candidates[place].root)], candidates[place].score)
         }
-        return true
+        for place in candidates.indices where candidates[place].isFollowed {
+            followed += 1
+            if candidates[place].state == .asked { awaited += 1 }
+            guard candidates[place].state == .new else { continue }
+            if best.map({ cost(place) < cost($0) }) ?? true { best = place }
+        }
+        let spared = parameters.awaitsAll ? 0 : followed / 16
+        return (best == nil && awaited <= spared, best)
     }
 
-    /// Opens the other half where two thirds of the region's nodes seem to be missing, as when liars have led the first
-    /// paths to themselves; where its middle is crowded, sends that half to other parts of it. False where neither is
-    /// called for, or it was done.
-    private mutating func openReserve() -> Bool {
-        guard !hasSpread, paths.count > 1, let region = parameters.region else { return false }
-        let isCrowded = isCrowded
-        let isSparse = openCount < paths.count && insideAnswered * 3 < parameters.width
-        guard isCrowded || isSparse else { return false }
-        let reserve = (paths.count + 1) / 2
-        // Every other part, from the one next to the target's own.
-        for path in reserve..<paths.count where isCrowded {
-            paths[path].point = region.point(inPart: (2 * (path - reserve) + 1) % HolderRegion.parts)
-        }
-        hasSpread = true
-        openCount = paths.count
+    /// The nearest have answered, and nobody of the region was among them. False where the search is wide already.
+    private mutating func widen() -> Bool {
+        guard !isWide else { return false }
+        isWide = true
         return true
     }
 
@@ -336,33 +354,47 @@ package struct ClosestLookup: Sendable {
         return low
     }
 
-    private mutating func learn(_ hint: Hint, path: Int, isSeed: Bool) {
+    private mutating func learn(_ hint: Hint, root: UInt8, aim: UInt8, isFollowed: Bool) {
         guard hint.contact.id != own, !hint.contact.addresses.isEmpty else { return }
-        let view = UInt8(1) << UInt8(path)
         let distance = hint.contact.id.distance(to: target)
         let index = firstIndex(notNearerThan: distance)
-        if index < order.count, candidates[Int(order[index])].distance == distance {
-            candidates[Int(order[index])].views |= view
-            return
-        }
+        if index < order.count, candidates[Int(order[index])].distance == distance { return }
         let time = hint.roundTrip.map { Int32(clamping: max(1, $0.nanoseconds / 62_500)) } ?? 0
         let candidate = Candidate(
-            contact: hint.contact, distance: distance, score: score(time, distance), time: time, views: view, path: 0,
-            state: .new, isSeed: isSeed)
+            contact: hint.contact, distance: distance, score: score(time, distance), time: time, root: root,
+            aim: aim, isFollowed: isFollowed)
         if candidates.count < min(parameters.candidateLimit, 255) {
             order.insert(UInt8(candidates.count), at: index)
             candidates.append(candidate)
             return
         }
-        // The farthest one that nobody waits for makes room, but never a seed: the way out of a captured search.
-        let farthest = order.lastIndex {
-            let state = candidates[Int($0)].state
-            return (state == .new || state == .failed) && !candidates[Int($0)].isSeed
-        }
+        // The farthest one that nobody waits for makes room; one that is followed, the way out of a captured search, only
+        // where there is no other and the newcomer is among the k nearest.
+        func isIdle(_ place: UInt8) -> Bool { [.new, .failed].contains(candidates[Int(place)].state) }
+        var farthest = order.lastIndex { isIdle($0) && !candidates[Int($0)].isFollowed }
+        if (farthest ?? 0) < index, index < parameters.width { farthest = order.lastIndex { isIdle($0) } }
         guard let farthest, farthest >= index else { return }
         let place = order.remove(at: farthest)
         candidates[Int(place)] = candidate
         order.insert(place, at: index)
+    }
+
+    /// Of those that one answer names the few nearest to what was asked about will be asked too.
+    private mutating func follow(_ named: some Collection<Hint>, toward aim: UInt8) {
+        let point = aims[Int(aim)]
+        var nearest: [(distance: Bytes32, place: Int)] = []
+        for hint in named {
+            guard let place = place(of: hint.contact.id) else { continue }
+            let distance = hint.contact.id.distance(to: point)
+            let index = nearest.firstIndex { distance < $0.distance } ?? nearest.count
+            guard index < parameters.namesFollowed else { continue }
+            nearest.insert((distance, place), at: index)
+            if nearest.count > parameters.namesFollowed { nearest.removeLast() }
+        }
+        for (_, place) in nearest where candidates[place].state == .new {
+            if !candidates[place].isFollowed { candidates[place].aim = aim }
+            candidates[place].isFollowed = true
+        }
     }
 
     /// What asking costs: the way there, and a quarter of a usual round trip for each bit still missing to the region

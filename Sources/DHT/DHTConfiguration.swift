@@ -11,10 +11,16 @@ package struct DHTConfiguration: Sendable {
     package var parallelism = 3
     /// The same for lookups that somebody waits for.
     package var hurriedParallelism = 6
-    /// The same once they have come to the holders' region: nearly all that is left is asked at once.
-    package var wideParallelism = 24
-    /// Disjoint paths of a lookup that claims absence or names holders, at most 8.
-    package var disjointPaths = 8
+    /// The same once they are wide: nearly all that is left is asked at once.
+    package var wideParallelism = 64
+    /// Own peers that a lookup which claims absence or names holders asks whatever it learns, and the names it follows of
+    /// each answer.
+    package var seedsFollowed = 40
+    package var namesFollowed = 2
+    /// The names that a node follows which enters the swarm: whom it meets then decides who is in its table.
+    package var namesFollowedAtJoin = 8
+    /// With a usual round trip from this on, everything that a lookup may need is asked at once.
+    package var farRoundTrip = Interval.milliseconds(100)
     /// How long a record lives after a holder received it.
     package var recordLifetime = Interval.seconds(45)
     /// How often a publisher signs and stores anew: a third of the lifetime survives two lost rounds.

@@ -65,10 +65,10 @@ package enum DHTLimits {
     package static var upkeepLookups: Int { 48 }
     /// Candidates one lookup remembers: eleven times k.
     package static var candidates: Int { 224 }
-    /// Seeds of one lookup from the own table: k for the first path and two or three for each further one.
+    /// Seeds of one lookup from the own table: 2k.
     package static var seedsPerLookup: Int { 40 }
     /// Peers one lookup asks at most, however many nearer ones it is told of. In a swarm of
-    /// 10,000 honest nodes eight paths come to less than 128; more is somebody leading us about, and is no verdict.
+    /// 10,000 honest nodes a wide search comes to 130 or so; more is somebody leading us about, and is no verdict.
     package static var asksPerLookup: Int { 192 }
     /// Requests awaiting an answer: `lookups` × (6 on time and as many late ones) would be 3,072; a request's id has 12
     /// bits for its place.

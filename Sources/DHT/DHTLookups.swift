@@ -58,9 +58,14 @@ extension DHT {
             purpose.isHurried ? configuration.hurriedParallelism : configuration.parallelism
         parameters.wideParallelism =
             purpose.isHurried ? configuration.wideParallelism : configuration.hurriedParallelism
-        parameters.needsItsEnd = purpose == .locate
+        parameters.seedsFollowed = purpose.isHurried ? configuration.seedsFollowed : configuration.seedsFollowed / 2
+        parameters.namesFollowed =
+            purpose == .join ? configuration.namesFollowedAtJoin : configuration.namesFollowed
+        parameters.looksAround = purpose.isHurried
+        parameters.awaitsAll = !purpose.isForOwner
         if let typical = table.typicalRoundTrip() { parameters.typicalRoundTrip = typical }
-        parameters.paths = purpose.isHurried ? configuration.disjointPaths : configuration.disjointPaths / 2
+        let isFar = parameters.typicalRoundTrip >= configuration.farRoundTrip
+        parameters.isWideFromStart = purpose == .locate || purpose.isForOwner && isFar
         var seeds: [ClosestLookup.Hint] = []
         let nearest = table.nearest(to: key, limit: DHTLimits.seedsPerLookup, .anybody)
         // Everybody knows the nodes that everybody joined through: they are spared where others are known.

@@ -144,7 +144,7 @@ extension DHT {
             guard let index = publicationIndex(number) else { continue }
             let key = publications[index].key
             if publications[index].isWithdrawn {
-                startRound(number, at: publications[index].holders, now, &out, &events)
+                startRound(number, at: publications[index].possibleHolders(now.monotonic), now, &out, &events)
                 hasMoved = true
             } else if let found = located.last(where: {
                 $0.key == key && now.monotonic - $0.at <= LocatedKey.freshness
@@ -164,9 +164,9 @@ extension DHT {
     ) {
         guard let index = publicationIndex(number) else { return }
         let record = sign(index, now)
-        publications[index].round = Publication.Round()
-        publications[index].phase = .storing
-        publications[index].holders = nearest
+        publications[index].begin(
+            at: nearest, lifetime: configuration.recordLifetime, atMost: 2 * configuration.bucketSize,
+            now: now.monotonic)
         keep(record, index, nearest, now)
         let isClient = configuration.isClientOnly
         for peer in nearest {
@@ -278,7 +278,7 @@ extension DHT {
             return
         }
         let stream = publications[index].stream
-        let verdict = publications[index].judge(own: identity.id)
+        let verdict = publications[index].judge(own: identity.id, at: now.monotonic)
         guard verdict != .lose else {
             withdraw(stream, kinds: [.streamOrigin, .prefixEntry], at: now)
             return events.append(.nameTaken(stream))

@@ -187,6 +187,11 @@ extension DHT {
         upkeep.exchangeDelay = min(upkeep.exchangeDelay * 2, configuration.refreshInterval)
         var point = identity.id.bytes
         if generator.integer(below: 2) == 1 { point.word0 ^= generator.next() % max(table.siblingRadius, 1) }
+        guard generator.integer(below: 2) == 1 else {
+            // Half of the time anybody of the table: were all siblings liars, they would only name each other.
+            let anywhere = Bytes32(generator.next(), generator.next(), generator.next(), generator.next())
+            return ask(one: table.nearest(to: anywhere, limit: 1, .anybody), about: point, 256, now, &out)
+        }
         ask(one: table.nearest(to: point, limit: configuration.bucketSize, .anybody), about: point, 256, now, &out)
     }
 

@@ -43,13 +43,6 @@ package struct HolderRegion: Hashable, Sendable {
         return point
     }
 
-    /// Whether `count` nodes within `distance` (its first 64 bits) of the key are more than the swarm can have there by
-    /// chance: at least k in a quarter of the room that k take on average. So it takes more than a judgement of the
-    /// swarm's size that is wrong by half.
-    package func isCrowded(_ distance: UInt64, count: Int, holders: Int) -> Bool {
-        count >= holders && radius < .max && distance < radius / 4
-    }
-
     /// The holders among `found`, nodes that answered, nearest first: everybody in the region, but at least the `fewest`
     /// nearest and at most `most`. Where there are more, each part of the region gives as many as the others, at random
     /// within: ids crowded together take the places of their own part only.

@@ -18,8 +18,8 @@ package enum NameClaim {
     package static var readersLead: Interval { .milliseconds(2500) }
     /// Rounds after which a pair between the limits is decided for the nearer id.
     package static var roundsToDecide: Int { 3 }
-    /// Rounds after which the claim with fewer holders gives way, whatever else is said: where the two publishers have
-    /// met different holders.
+    /// Rounds after which the number of holders decides, whatever else is said: where the two publishers have met
+    /// different holders.
     package static var roundsToCount: Int { 6 }
 
     /// One age from those that several holders state: the highest but for the top quarter, which may lie; the others see

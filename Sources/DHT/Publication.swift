@@ -41,7 +41,11 @@ struct Publication: Sendable {
     /// Rounds in a row in which a rival of about the same strength was met.
     private(set) var contestedRounds = 0
     /// The nodes of the last round, nearest first, without this one.
-    var holders: [Contact] = []
+    private(set) var holders: [Contact] = []
+    /// Nodes of earlier rounds that may still hold the record: its end must reach them too. At most 2k.
+    private var formerHolders: [(contact: Contact, until: MonotonicInstant)] = []
+    /// Since when the record has been stored somewhere without a gap.
+    private var heldSince: MonotonicInstant?
     /// Whether any record of it has left this node.
     var wasStored = false
     var isWithdrawn = false
@@ -68,6 +72,25 @@ struct Publication: Sendable {
     static var shortestPause: Interval { .seconds(1) }
     /// After a round that stored nothing, or met a rival that is expected to give way.
     static var contestedPause: Interval { .seconds(2) }
+
+    /// A round begins at `nearest`.
+    mutating func begin(at nearest: [Contact], lifetime: Interval, atMost limit: Int, now: MonotonicInstant) {
+        round = Round()
+        phase = .storing
+        let present = Set(nearest.map(\.id))
+        formerHolders.removeAll { $0.until <= now || present.contains($0.contact.id) }
+        for contact in holders where !present.contains(contact.id) {
+            formerHolders.removeAll { $0.contact.id == contact.id }
+            formerHolders.append((contact, now + lifetime))
+        }
+        formerHolders.removeFirst(max(0, formerHolders.count - limit))
+        holders = nearest
+    }
+
+    /// Everybody who may hold the record: the last round's nodes and those before them.
+    func possibleHolders(_ now: MonotonicInstant) -> [Contact] {
+        holders + formerHolders.filter { $0.until > now }.map(\.contact)
+    }
 
     /// Brings the next round forward to `instant`, if it is waiting for a later one.
     mutating func hasten(to instant: MonotonicInstant) {
@@ -96,25 +119,36 @@ struct Publication: Sendable {
     /// the older lease (`NameClaim`), once both sides have holders worth the name: who is stored nowhere, or at less than
     /// a quarter of those that answered, has lost; a rival that less than a quarter speak for is not believed, so that a
     /// few liars cannot talk a publisher out of its name.
-    mutating func judge(own: NodeID) -> Verdict {
+    ///
+    /// The age of its own lease a publisher knows better than its holders, who may be young themselves; a rival's is what
+    /// holders state. So of two publishers that meet different holders each sees the other at most as old as it is, and
+    /// never do both give way.
+    mutating func judge(own: NodeID, at now: MonotonicInstant) -> Verdict {
+        if round.stored == 0 { heldSince = nil }
         guard !round.rivals.isEmpty else {
+            if round.stored > 0 { heldSince = heldSince ?? now }
             contestedRounds = 0
             return .keep
         }
         if let delegation { return judgeBound(delegation) }
         let (stored, against) = (round.stored, round.rivals.count)
         guard stored > 0 else { return .lose }
+        let ownAge = max(now - (heldSince ?? now), NameClaim.observedAge(round.ages))
+        heldSince = heldSince ?? now
         if against * 4 < stored + against { return .keep }
         if stored * 4 < stored + against { return .lose }
         contestedRounds += 1
-        let ownAge = NameClaim.observedAge(round.ages)
         for rival in Set(round.rivals.map(\.record.publisher.id)).sorted() {
             let age = NameClaim.observedAge(round.rivals.filter { $0.record.publisher.id == rival }.map(\.age))
             let givesWay = NameClaim.givesWay(
                 own: (own, ownAge), to: (rival, age), key: key, round: contestedRounds)
             if givesWay { return .lose }
+            // Neither side would ever give way where each meets too few holders of the other's that are old enough.
+            guard contestedRounds >= NameClaim.roundsToCount else { continue }
+            let isFarther = own.distance(to: key) > rival.distance(to: key)
+            if isFarther ? stored <= against : stored * 2 < against { return .lose }
         }
-        return contestedRounds >= NameClaim.roundsToCount && stored < against ? .lose : .contested
+        return .contested
     }
 
     private func judgeBound(_ delegation: Delegation) -> Verdict {

@@ -15,8 +15,10 @@ import Testing
         parameters.width = 1 + samples.generator.integer(below: 20)
         parameters.parallelism = 1 + samples.generator.integer(below: 6)
         parameters.wideParallelism = parameters.parallelism + samples.generator.integer(below: 6)
-        parameters.paths = 1 + samples.generator.integer(below: 8)
-        parameters.pathWidth = 1 + samples.generator.integer(below: 4)
+        parameters.seedsFollowed = samples.generator.integer(below: 6)
+        parameters.namesFollowed = samples.generator.integer(below: 9)
+        parameters.awaitsAll = samples.generator.next() & 1 == 0
+        parameters.isWideFromStart = samples.generator.next() & 1 == 0
         if samples.generator.next() & 1 == 0 {
             parameters.region = HolderRegion(key: target, swarmSize: 200, holders: parameters.width)
         }
@@ -67,7 +69,6 @@ import Testing
             }
             #expect(lookup.inFlight <= parameters.wideParallelism)
             #expect(lookup.outstanding <= 2 * parameters.wideParallelism)
-            #expect(lookup.pathCount <= 8)
             #expect(lookup.candidateCount <= parameters.candidateLimit)
             #expect(lookup.asked <= parameters.askLimit)
         }
@@ -205,17 +206,107 @@ import Testing
         #expect(cancelled?.isConclusive == false)
     }
 
-    /// What is to be called absent is looked for over all paths.
-    @Test(arguments: [20.0, 2000]) func absenceIsClaimedOverAllPaths(swarmSize: Double) {
-        var samples = Samples(seed: 8)
-        let world = (0..<40).map { _ in samples.contact() }
+    /// Colluders, as many as honest nodes, answer at once and name the 20 of them nearest to the target, so that all the
+    /// nearest places are theirs. Of the own table three quarters are colluders. The honest holders are found all the same;
+    /// by a search that asks only the nearest they are not.
+    @Test func liarsDisplaceNobody() {
+        var wide = 0.0
+        var narrow = 0.0
+        for seed in 1...20 as ClosedRange<UInt64> {
+            let (found, asked) = honestShare(seed: seed, seedsFollowed: 40, namesFollowed: 2)
+            #expect(asked < DHTLimits.asksPerLookup)
+            wide += found / 20
+            narrow += honestShare(seed: seed, seedsFollowed: 0, namesFollowed: 0).found / 20
+        }
+        #expect(wide >= 0.95, "\(wide) of the honest holders")
+        #expect(narrow < 0.8, "\(narrow) of the honest holders")
+    }
+
+    /// The share of the honest nodes of the region that a search finds in a world with as many colluders.
+    private func honestShare(seed: UInt64, seedsFollowed: Int, namesFollowed: Int) -> (found: Double, asked: Int) {
+        var samples = Samples(seed: seed)
+        let target = samples.bytes32()
+        let honest = (0..<500).map { _ in samples.contact() }
+        let colluders = (0..<500).map { _ in samples.contact() }
+        func nearest(_ contacts: some Sequence<Contact>) -> [ClosestLookup.Hint] {
+            let sorted = contacts.sorted { $0.id.distance(to: target) < $1.id.distance(to: target) }
+            return sorted.prefix(20).map { ClosestLookup.Hint($0) }
+        }
+        let lie = nearest(colluders)
+        let isHonest = Set(honest.map(\.id))
+        // Nodes of the same half of the key space know a tenth of it, those of the same 16th all of it.
+        func knows(_ a: NodeID, _ b: NodeID) -> Bool {
+            let shared = a.distance(to: b.bytes).leadingZeroBitCount
+            return shared >= 4 || samples.generator.integer(below: 10) == 0
+        }
+        var seeds: [Contact] = []
+        for _ in 0..<10 { seeds.append(honest[samples.generator.integer(below: 500)]) }
+        for index in 0..<30 { seeds.append(colluders[index]) }
         var parameters = ClosestLookup.Parameters()
-        parameters.paths = 8
-        parameters.region = HolderRegion(key: .zero, swarmSize: swarmSize, holders: 20)
+        parameters.parallelism = 6
+        parameters.wideParallelism = 64
+        parameters.seedsFollowed = seedsFollowed
+        parameters.namesFollowed = namesFollowed
+        parameters.isWideFromStart = true
+        let region = HolderRegion(key: target, swarmSize: 1000, holders: 20)
+        parameters.region = region
+        seeds.sort { $0.id.distance(to: target) < $1.id.distance(to: target) }
         var lookup = ClosestLookup(
-            target: .zero, own: NodeID(.zero), seeds: world.map { ClosestLookup.Hint($0) }, parameters: parameters)
-        while case .ask(let peer, _) = lookup.next() { lookup.onSuccess(peer.id, closer: []) }
-        #expect(lookup.isFinished && lookup.pathCount == 8)
+            target: target, own: NodeID(samples.bytes32()), seeds: seeds.map { ClosestLookup.Hint($0) },
+            parameters: parameters)
+        var waiting: [Contact] = []
+        search: while true {
+            switch lookup.next() {
+            case .finished: break search
+            case .ask(let peer, _): waiting.append(peer)
+            case .wait:
+                // Colluders first: they are quick.
+                let index = waiting.firstIndex { !isHonest.contains($0.id) } ?? 0
+                let peer = waiting.remove(at: index)
+                guard isHonest.contains(peer.id) else {
+                    lookup.onSuccess(peer.id, closer: lie)
+                    continue
+                }
+                let known = (honest + colluders).filter { $0.id != peer.id && knows(peer.id, $0.id) }
+                lookup.onSuccess(peer.id, closer: nearest(known))
+            }
+        }
+        let holders = honest.filter { region.contains($0.id) }
+        let found = Set(lookup.answered(limit: 255).map(\.id))
+        let share = Double(holders.count { found.contains($0.id) }) / Double(max(holders.count, 1))
+        return (holders.isEmpty ? 1 : share, lookup.asked)
+    }
+
+    /// Ids ground next to the key fill all the nearest places, and the answers of honest nodes about the key.
+    @Test func groundIdsDoNotHideTheRegion() {
+        var samples = Samples(seed: 9)
+        let target = samples.bytes32()
+        let region = HolderRegion(key: target, swarmSize: 1000, holders: 20)
+        let ground = (0..<45).map { index -> Contact in
+            var bytes = target
+            bytes.word1 ^= UInt64(index + 1)
+            return Contact(id: NodeID(bytes), key: PublicKey(.zero), addresses: samples.contact().addresses)
+        }
+        let honest = (0..<1000).map { _ in samples.contact() }
+        var parameters = ClosestLookup.Parameters()
+        parameters.wideParallelism = 24
+        parameters.seedsFollowed = 40
+        parameters.namesFollowed = 2
+        parameters.isWideFromStart = true
+        parameters.region = region
+        var lookup = ClosestLookup(
+            target: target, own: NodeID(samples.bytes32()), seeds: honest.prefix(20).map { ClosestLookup.Hint($0) },
+            parameters: parameters)
+        let isGround = Set(ground.map(\.id))
+        while case .ask(let peer, let point) = lookup.next() {
+            let known = isGround.contains(peer.id) ? ground : honest + ground
+            let sorted = known.sorted { $0.id.distance(to: point) < $1.id.distance(to: point) }
+            lookup.onSuccess(peer.id, closer: sorted.prefix(20).map { ClosestLookup.Hint($0) })
+        }
+        #expect(lookup.isFinished)
+        let found = Set(lookup.answered(limit: 255).map(\.id))
+        let holders = honest.filter { region.contains($0.id) }
+        #expect(holders.count { found.contains($0.id) } >= 10, "of \(holders.count)")
     }
 
     @Test func nobodyToAskIsTheEnd() {

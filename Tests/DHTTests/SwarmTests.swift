@@ -149,7 +149,8 @@ import Testing
         swarm.call(swarm.nodes[3]) { node, now in
             node.dht.withdrawCarrier(name, at: now, into: &node.out, events: &node.events)
         }
-        swarm.run(for: .seconds(2))
+        // Cached copies live for five seconds at most.
+        swarm.run(for: .seconds(6))
         guard case .found(_, let later) = swarm.find("demo", from: swarm.nodes[9]) else {
             Issue.record("not found")
             return
