@@ -40,22 +40,31 @@ package final class WireChecker: Checker {
 
     private static func isWellFormed(_ datagram: Span<UInt8>, to destination: NetworkAddress, node: Int) -> Bool {
         guard !datagram.isEmpty else { return false }
-        let count = datagram.count
-        guard destination.port != AddressPlan.swarmPort else {
-            switch datagram[0] {
-            case 0xc1: return initiation.contains(count) && datagram[1] == 1
-            case 0xc2: return response.contains(count) && datagram[1] == 1
-            case 0xc3: return cookie.contains(count)
-            case 0xc4: return transport.contains(count) && datagram.loadUInt32(at: 1) != 0
-            default: return false
-            }
+        // A box's ports tell nothing of the socket behind them.
+        if destination == AddressPlan.address(of: node, host: AddressPlan.natHost, port: destination.port) {
+            return isLink(datagram) || isMediaLink(datagram)
         }
-        let isWorker = destination == AddressPlan.address(of: node, port: destination.port)
-        guard !isWorker else { return datagram[0] == 0xd0 && media.contains(count) }
+        if destination.port == AddressPlan.swarmPort { return isLink(datagram) }
+        if destination == AddressPlan.address(of: node, port: destination.port) { return isMediaLink(datagram) }
         switch datagram[0] {
         case 0...3, 20...63, 128...191: return true
         default: return false
         }
+    }
+
+    private static func isLink(_ datagram: Span<UInt8>) -> Bool {
+        let count = datagram.count
+        switch datagram[0] {
+        case 0xc1: return initiation.contains(count) && datagram[1] == 1
+        case 0xc2: return response.contains(count) && datagram[1] == 1
+        case 0xc3: return cookie.contains(count)
+        case 0xc4: return transport.contains(count) && datagram.loadUInt32(at: 1) != 0
+        default: return false
+        }
+    }
+
+    private static func isMediaLink(_ datagram: Span<UInt8>) -> Bool {
+        datagram[0] == 0xd0 && media.contains(datagram.count)
     }
 
     private static func contains(_ datagram: Span<UInt8>, _ text: String) -> Bool {

@@ -45,13 +45,15 @@ package final class SwarmHost: SimulatedHost {
 /// One host of the simulation with everything the engine knows about it.
 package final class SimulatedNode {
     package let index: Int
-    /// Where its swarm socket is, as the world sees it.
+    /// Where its swarm socket is: as the world sees it, unless it is behind a NAT box.
     package let address: NetworkAddress
     package var clock = NodeClock()
     /// Nil while the host is down.
     package internal(set) var host: (any SimulatedHost)?
     /// Nil where nothing but discovery is simulated.
     package var media: (any MediaPlane)?
+    /// The box it is behind: its own address is then nothing to the world, as a private one is. It outlives crashes.
+    package var nat: NATTable?
     /// Stalled until then: timers fire late, datagrams wait in the socket's buffer.
     package internal(set) var pausedUntil: UInt64 = 0
     /// Raised with every crash, so that what was scheduled for an earlier life finds nobody.

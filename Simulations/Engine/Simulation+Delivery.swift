@@ -31,6 +31,13 @@ extension Simulation {
         node.bytesSent += UInt64(bytes.count)
         for observer in observers { observer.sent(bytes, from: node, to: destination, in: self) }
         guard let to = AddressPlan.index(of: destination), to < nodes.count else { return traffic.lose(.noSuchHost) }
+        var source = source
+        if node.nat != nil, to != node.index {
+            guard let outside = node.nat?.outbound(source: source, to: destination, at: now) else {
+                return traffic.lose(.filtered)
+            }
+            source = outside
+        }
         let header = PacketHeader(
             from: UInt32(node.index), to: UInt32(to), source: source, destination: destination, byteCount: bytes.count)
         let transit = network.send(
@@ -67,7 +74,14 @@ extension Simulation {
             return queue.push(at: node.pausedUntil, .datagram, place)
         }
         node.heldBack = 0
-        let isMedia = header.destination != node.address
+        var destination = header.destination
+        if node.nat != nil, header.from != header.to {
+            guard let inside = node.nat?.inbound(from: header.source, to: destination, at: now) else {
+                return discard(place, .filtered)
+            }
+            destination = inside
+        }
+        let isMedia = destination != node.address
         guard !isMedia || node.media != nil else { return discard(place, .noSuchPort) }
         traffic.delivered += 1
         traffic.machineCalls += 1
@@ -80,7 +94,7 @@ extension Simulation {
             }
             if isMedia {
                 node.media?.receive(
-                    &bytes, from: header.source, to: header.destination, at: local, into: &media)
+                    &bytes, from: header.source, to: destination, at: local, into: &media)
             } else {
                 host.receive(&bytes, from: header.source, at: local, into: &out, events: &events)
             }

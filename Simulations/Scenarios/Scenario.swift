@@ -41,6 +41,9 @@ package struct Scenario: Sendable {
     package var demandsLiveness = false
     package var join = JoinPlan()
     package var network = NetworkConfiguration()
+    /// The share of nodes behind NAT boxes, and what these do. The nodes with published addresses never are.
+    package var natShare = 0.0
+    package var nat = NATConfiguration(mapping: .endpointIndependent, filtering: .addressAndPortDependent)
     package var streams: [StreamWorkload] = []
     package var lookups: [LookupWorkload] = []
     package var viewers: [ViewerWorkload] = []

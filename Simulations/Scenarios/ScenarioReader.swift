@@ -165,8 +165,29 @@ struct ScenarioTreeReader {
     private mutating func readNetwork() throws(ScenarioError) {
         guard var section = try top.section("network") else { return }
         scenario.network = try Self.network(&section)
+        if let nat = try section.section("nat") { try readNAT(nat) }
         try section.finish()
         if let problem = scenario.network.problem { throw ScenarioError(section.node.place, problem) }
+    }
+
+    private mutating func readNAT(_ given: ScenarioSection) throws(ScenarioError) {
+        var section = given
+        scenario.natShare = try section.share("share") ?? 0
+        scenario.nat.mapping = try Self.behavior(&section, "mapping") ?? scenario.nat.mapping
+        scenario.nat.filtering = try Self.behavior(&section, "filtering") ?? scenario.nat.filtering
+        if let timeout = try section.interval("timeout", from: .seconds(1)) {
+            scenario.nat.timeoutMilliseconds = UInt64(timeout.milliseconds)
+        }
+        scenario.nat.preservesPorts = try section.flag("preserves-ports") ?? scenario.nat.preservesPorts
+        scenario.nat.refreshesOnInbound = try section.flag("inbound-refresh") ?? scenario.nat.refreshesOnInbound
+        try section.finish()
+    }
+
+    private static func behavior(
+        _ section: inout ScenarioSection, _ key: String
+    ) throws(ScenarioError) -> NATBehavior? {
+        let words = ["independent", "address", "address-and-port"]
+        return try section.word(key, among: words).flatMap { words.firstIndex(of: $0) }.flatMap(NATBehavior.init)
     }
 
     private static func network(_ section: inout ScenarioSection) throws(ScenarioError) -> NetworkConfiguration {

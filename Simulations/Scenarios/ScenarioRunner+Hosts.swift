@@ -118,6 +118,17 @@ extension ScenarioRunner {
     }
 
     /// The name that the first stream to be published gets.
+    /// Who is behind a box depends on its index alone, so that one node more or less moves nobody.
+    func addNATBoxes() {
+        guard scenario.natShare > 0 else { return }
+        for node in simulation.nodes.dropFirst(scenario.join.seeds) {
+            var draws = generator(Simulation.Purpose.scenario, "nat/\(node.index)")
+            guard draws.unitInterval() < scenario.natShare else { continue }
+            let outside = AddressPlan.address(of: node.index, host: AddressPlan.natHost, port: 0)
+            node.nat = NATTable(scenario.nat, externalHost: outside, seed: draws.next())
+        }
+    }
+
     private var firstName: StreamName? {
         scenario.streams.indices.first.flatMap { streamName(workload: $0, number: 0) }
     }

@@ -72,6 +72,7 @@ package final class ScenarioRunner {
         replays = adversaries
         checks = scenario.hasChecks ? CheckSuite(CheckSuite.standard() + (adversaries.map { [$0] } ?? [])) : nil
         checks?.attach(to: simulation)
+        addNATBoxes()
         castAdversaries()
         scheduleAll()
     }

@@ -36,7 +36,7 @@ package struct ClosestLookup: Sendable {
         /// Whether half of the seeds are asked about other points of the region.
         package var looksAround = true
         /// Nodes wanted around each further point of a crowded region.
-        package var partWidth = 3
+        package var partWidth = 4
         /// Wide from the start: nothing can end the search early. Otherwise from the region's first answer on.
         package var isWideFromStart = false
         /// The holders' region around the target; without one distance counts to the end.
@@ -122,7 +122,7 @@ package struct ClosestLookup: Sendable {
             for part in stride(from: 1, to: HolderRegion.parts, by: 2) { aims.append(region.point(inPart: part)) }
         }
         for (index, seed) in seeds.prefix(DHTLimits.seedsPerLookup).enumerated() {
-            let aim = index % 2 == 0 || aims.count == 1 ? 0 : 1 + (index / 2) % (aims.count - 1)
+            let aim = index < 8 || index % 2 == 0 || aims.count == 1 ? 0 : 1 + (index / 2) % (aims.count - 1)
             asksOfRoot.append(0)
             learn(seed, root: UInt8(index), aim: UInt8(aim), isFollowed: index < parameters.seedsFollowed)
         }

@@ -122,7 +122,8 @@ struct Publication: Sendable {
     ///
     /// The age of its own lease a publisher knows better than its holders, who may be young themselves; a rival's is what
     /// holders state. So of two publishers that meet different holders each sees the other at most as old as it is, and
-    /// never do both give way.
+    /// never do both give way to the other's age. And who has two thirds of its holders waits whether the other gives way
+    /// for having too few.
     mutating func judge(own: NodeID, at now: MonotonicInstant) -> Verdict {
         if round.stored == 0 { heldSince = nil }
         guard !round.rivals.isEmpty else {
@@ -142,7 +143,7 @@ struct Publication: Sendable {
             let age = NameClaim.observedAge(round.rivals.filter { $0.record.publisher.id == rival }.map(\.age))
             let givesWay = NameClaim.givesWay(
                 own: (own, ownAge), to: (rival, age), key: key, round: contestedRounds)
-            if givesWay { return .lose }
+            if givesWay, stored < 2 * against || contestedRounds >= NameClaim.roundsToDecide { return .lose }
             // Neither side would ever give way where each meets too few holders of the other's that are old enough.
             guard contestedRounds >= NameClaim.roundsToCount else { continue }
             let isFarther = own.distance(to: key) > rival.distance(to: key)

@@ -4,9 +4,9 @@ import SwarmCore
 ///
 /// Each sample is the density around one point: own neighbourhood, and the ends of lookups that ran to their full end.
 /// Own neighbourhood may be known in part only, the less the farther from this node, and that makes it seem sparse, never
-/// dense: so the densest of three views of it counts. The median of all samples is taken, so that whoever crowds the
-/// surroundings of a few keys, or of this node,
-/// changes little; a key that is looked up again and again counts once.
+/// dense: so the densest of three views of it counts. The median of all samples is taken, the lower one of two, so that
+/// whoever crowds the surroundings of a few keys, or of this node, changes little; a key that is looked up again and again
+/// counts once. What is taken for too few costs wider regions, what is taken for too many hides records.
 struct SwarmSize: Sendable {
     private static var capacity: Int { 16 }
     private var samples: [(point: UInt64, size: Double)] = []
@@ -49,6 +49,6 @@ struct SwarmSize: Sendable {
 
     private mutating func settle() {
         let all = (samples.map(\.size) + [own]).sorted()
-        estimate = all[all.count / 2]
+        estimate = all[(all.count - 1) / 2]
     }
 }

@@ -7,7 +7,7 @@ import Testing
 @Suite struct NameClaimTests {
     /// Small swarms, cut in two at random for a random time; both sides publish at random times, before, in or after the
     /// cut.
-    @Test(arguments: 1...24 as ClosedRange<UInt64>) func oneWinnerAfterAPartition(seed: UInt64) throws {
+    @Test(arguments: 1...48 as ClosedRange<UInt64>) func oneWinnerAfterAPartition(seed: UInt64) throws {
         var draws = SeededGenerator(seed: seed &* 977)
         let count = 6 + draws.integer(below: 8)
         let k = 4 + draws.integer(below: 5)

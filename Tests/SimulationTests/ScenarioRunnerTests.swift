@@ -37,6 +37,25 @@ import Testing
         #expect(runner.samples.count == 41 && report.simulated == .seconds(41))
     }
 
+    /// Nodes behind boxes find and publish; nobody reaches them unasked, and nobody ever hears their inside addresses.
+    @Test func nodesBehindBoxesAskAndAreNotAsked() throws {
+        let plan = try scenario(
+            "discovery",
+            [
+                ("nodes", "20"), ("duration", "20s"), ("join.over", "5s"), ("settle", "20s"),
+                ("streams.cameras.count", "20"), ("network.nat.share", "40%"), ("network.nat.timeout", "30s"),
+            ])
+        let (runner, report) = try play(plan)
+        let boxes = runner.simulation.nodes.filter { $0.nat != nil }
+        #expect((2...13).contains(boxes.count) && boxes.allSatisfy { $0.index >= plan.join.seeds })
+        #expect(boxes.allSatisfy { $0.datagramsReceived > 0 && ($0.nat?.count ?? 0) > 0 })
+        let filtered = boxes.reduce(0) { $0 + ($1.nat?.refusals[.filtered] ?? 0) + ($1.nat?.refusals[.noMapping] ?? 0) }
+        #expect(filtered > 0)
+        #expect(try #require(report.figure("lookup_success_ratio")) > 0.99)
+        #expect(report.figure("false_absence_count") == 0)
+        #expect(report.violations.isEmpty, "\(report.violations)")
+    }
+
     @Test func theSameSeedDoesTheSame() throws {
         let changes = [("nodes", "10"), ("duration", "12s"), ("seed", "5"), ("recovery", "1s"), ("liveness", "off")]
         let plan = try scenario("everything", changes)
