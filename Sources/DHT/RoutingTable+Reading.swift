@@ -156,6 +156,11 @@ extension RoutingTable {
         return peer(a).id.distance(to: key) < peer(b).id.distance(to: key)
     }
 
+    /// The first 64 bits of everybody's distance from this node, nearest first.
+    var distances: [UInt64] {
+        buckets.flatMap { bucket in bucket.peers.map { $0.id.bytes.word0 ^ own.bytes.word0 } }.sorted()
+    }
+
     // MARK: For the upkeep
 
     /// Who has been silent for longest beyond what is due: `siblingAge` for siblings, `age` for the others. The sooner of
