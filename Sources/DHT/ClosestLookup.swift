@@ -19,7 +19,7 @@ import SwarmCore
 /// so that invented names use up their own share. (S/Kademlia, §4.4, keeps disjoint paths apart for the same purpose; there
 /// a single liar ends a path.)
 ///
-/// Ids ground next to the key would fill the answers of honest nodes too. Hence half of a wide search's seeds are asked
+/// Ids ground next to the key would fill the answers of honest nodes too. Hence many of a wide search's seeds are asked
 /// about four other points of the target's region, whose nearest nodes are found in the same way.
 package struct ClosestLookup: Sendable {
     package struct Parameters: Sendable {
@@ -33,7 +33,7 @@ package struct ClosestLookup: Sendable {
         package var namesFollowed = 3
         /// Whether at the end none of them may be awaited still; otherwise one in 16 may.
         package var awaitsAll = true
-        /// Whether half of the seeds are asked about other points of the region.
+        /// Whether half of the seeds are asked about other points of the region as well.
         package var looksAround = true
         /// Nodes wanted around each further point of a crowded region.
         package var partWidth = 4
@@ -117,12 +117,10 @@ package struct ClosestLookup: Sendable {
         self.own = own
         self.parameters = parameters
         aims = [target]
-        if parameters.looksAround, let region = parameters.region {
-            // Every other part, from the one next to the target's own on.
-            for part in stride(from: 1, to: HolderRegion.parts, by: 2) { aims.append(region.point(inPart: part)) }
-        }
+        if parameters.looksAround, let region = parameters.region { aims = region.points }
         for (index, seed) in seeds.prefix(DHTLimits.seedsPerLookup).enumerated() {
-            let aim = index < 8 || index % 2 == 0 || aims.count == 1 ? 0 : 1 + (index / 2) % (aims.count - 1)
+            // The first half, nearest to the target, are asked about it; each other about the point that it is nearest to.
+            let aim = index < min(parameters.width, seeds.count / 2) ? 0 : nearestAim(to: seed.contact.id)
             asksOfRoot.append(0)
             learn(seed, root: UInt8(index), aim: UInt8(aim), isFollowed: index < parameters.seedsFollowed)
         }
@@ -257,6 +255,10 @@ package struct ClosestLookup: Sendable {
     private mutating func finish() -> Step {
         isFinished = true
         return .finished
+    }
+
+    private func nearestAim(to id: NodeID) -> Int {
+        aims.indices.min { id.distance(to: aims[$0]) < id.distance(to: aims[$1]) } ?? 0
     }
 
     /// Whether the nearest nodes to a point have answered, and which of them would be asked next.

@@ -66,16 +66,7 @@ extension DHT {
         if let typical = table.typicalRoundTrip() { parameters.typicalRoundTrip = typical }
         let isFar = parameters.typicalRoundTrip >= configuration.farRoundTrip
         parameters.isWideFromStart = purpose == .locate || purpose.isForOwner && isFar
-        var seeds: [ClosestLookup.Hint] = []
-        let nearest = table.nearest(to: key, limit: DHTLimits.seedsPerLookup, .anybody)
-        // Everybody knows the nodes that everybody joined through: they are spared where others are known.
-        let sparesSeeds = nearest.count > configuration.bucketSize
-        for index in 0..<nearest.count {
-            let peer = table.peer(nearest[index])
-            if sparesSeeds, joining.seeds.contains(where: { $0.id == peer.id }) { continue }
-            let time = peer.roundTrip ?? predictedRoundTrip(to: peer.coordinate)
-            seeds.append(ClosestLookup.Hint(table.contact(of: peer), roundTrip: time))
-        }
+        var seeds = seeds(for: region, looksAround: parameters.looksAround)
         if purpose == .join || seeds.isEmpty { seeds += joining.seeds.map { ClosestLookup.Hint($0) } }
         let search = ClosestLookup(target: key, own: identity.id, seeds: seeds, parameters: parameters)
         var lookup = ActiveLookup(
@@ -84,6 +75,34 @@ extension DHT {
         lookups.append(lookup)
         markDirty(lookups.count - 1)
         traffic.add(.lookupsStarted)
+    }
+
+    /// Own peers to begin with: the k nearest to the key; a few of the nearest to each other point of the region, since
+    /// a neighbour of ids that were ground knows nobody nearer to the key than these; then more by nearness to the key.
+    private func seeds(for region: HolderRegion, looksAround: Bool) -> [ClosestLookup.Hint] {
+        let nearest = table.nearest(to: region.key, limit: DHTLimits.seedsPerLookup, .anybody)
+        // Everybody knows the nodes that everybody joined through: they are spared where others are known.
+        let sparesSeeds = nearest.count > configuration.bucketSize
+        var known: Set<NodeID> = sparesSeeds ? Set(joining.seeds.map(\.id)) : []
+        var seeds: [ClosestLookup.Hint] = []
+        func take(_ peers: NearestPeers, atMost limit: Int) {
+            var taken = 0
+            for index in 0..<peers.count where taken < limit {
+                let peer = table.peer(peers[index])
+                guard known.insert(peer.id).inserted else { continue }
+                let time = peer.roundTrip ?? predictedRoundTrip(to: peer.coordinate)
+                seeds.append(ClosestLookup.Hint(table.contact(of: peer), roundTrip: time))
+                taken += 1
+            }
+        }
+        take(nearest, atMost: configuration.bucketSize)
+        if looksAround, nearest.count == DHTLimits.seedsPerLookup {
+            for point in region.points.dropFirst() {
+                take(table.nearest(to: point, limit: configuration.bucketSize, .anybody), atMost: 3)
+            }
+        }
+        take(nearest, atMost: DHTLimits.seedsPerLookup - seeds.count)
+        return seeds
     }
 
     /// The round trip to a node at `place`, where both places are known well enough.

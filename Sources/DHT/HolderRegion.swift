@@ -43,6 +43,9 @@ package struct HolderRegion: Hashable, Sendable {
         return point
     }
 
+    /// Where a search looks around: the key, and every other part from the one next to the key's own on.
+    package var points: [Bytes32] { [key] + stride(from: 1, to: Self.parts, by: 2).map { point(inPart: $0) } }
+
     /// The holders among `found`, nodes that answered, nearest first: everybody in the region, but at least the `fewest`
     /// nearest and at most `most`. Where there are more, each part of the region gives as many as the others, at random
     /// within: ids crowded together take the places of their own part only.
