@@ -20,7 +20,7 @@ package struct DHTConfiguration: Sendable {
     /// The names that a node follows which enters the swarm: whom it meets then decides who is in its table.
     package var namesFollowedAtJoin = 8
     /// With a usual round trip from this on, everything that a lookup may need is asked at once.
-    package var farRoundTrip = Interval.milliseconds(100)
+    package var farRoundTrip = Interval.milliseconds(80)
     /// How long a record lives after a holder received it.
     package var recordLifetime = Interval.seconds(45)
     /// How often a publisher signs and stores anew: a third of the lifetime survives two lost rounds.
