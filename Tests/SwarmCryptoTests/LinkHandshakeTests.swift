@@ -30,6 +30,33 @@ struct LinkHandshakeTests {
         #expect(alice.refusalTotal == 0 && bob.refusalTotal == 0)
     }
 
+    /// A request that is repeated before its handshake is answered repeats message 1 too, once, and not within 100 ms.
+    @Test(arguments: SuiteChoice.allCases)
+    func aRepeatedRequestHastensTheHandshake(_ choice: SuiteChoice) {
+        let (wire, alice, bob) = makePair(choice)
+        bob.answersPerRequest = 1
+        wire.loseDatagram = 0
+        func initiations() -> Int { wire.log.count { $0.bytes[0] == 0xc1 } }
+        alice.send([0x10, 1], to: bob.contact, at: wire.now)
+        wire.run(.milliseconds(60))
+        alice.send([0x10, 1], to: bob.contact, at: wire.now)
+        wire.run(.milliseconds(20))
+        #expect(initiations() == 1, "too soon")
+        wire.run(.milliseconds(30))
+        alice.send([0x30, 1], to: bob.contact, isIdempotent: false, at: wire.now)
+        wire.run(.milliseconds(1))
+        #expect(initiations() == 1, "what may not repeat hastens nothing")
+        alice.send([0x10, 1], to: bob.contact, at: wire.now)
+        wire.run(.milliseconds(1))
+        #expect(initiations() == 2)
+        #expect(wire.log[0].bytes == wire.log[1].bytes)
+        alice.send([0x10, 1], to: bob.contact, at: wire.now)
+        wire.run(.milliseconds(1))
+        #expect(initiations() == 2, "once")
+        wire.run(.milliseconds(60))
+        #expect(alice.isEstablished(with: bob) && bob.count([0x10, 1]) >= 1 && bob.count([0x30, 1]) == 1)
+    }
+
     @Test(arguments: SuiteChoice.allCases)
     func severalAnswersToAnEarlyRequestAllArrive(_ choice: SuiteChoice) {
         let (wire, alice, bob) = makePair(choice)
