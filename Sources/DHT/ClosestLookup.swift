@@ -184,6 +184,12 @@ package struct ClosestLookup: Sendable {
         leave(place, for: .failed)
     }
 
+    /// There was no room to ask `peer`: what it might have known stays unknown.
+    package mutating func onNoRoom(_ peer: NodeID) {
+        wasCutShort = true
+        onFailure(peer)
+    }
+
     /// Ends the search where it stands.
     package mutating func cancel() {
         wasCutShort = true
@@ -374,7 +380,7 @@ package struct ClosestLookup: Sendable {
         // where there is no other and the newcomer is among the k nearest.
         func isIdle(_ place: UInt8) -> Bool { [.new, .failed].contains(candidates[Int(place)].state) }
         var farthest = order.lastIndex { isIdle($0) && !candidates[Int($0)].isFollowed }
-        if (farthest ?? 0) < index, index < parameters.width { farthest = order.lastIndex { isIdle($0) } }
+        if (farthest ?? -1) < index, index < parameters.width { farthest = order.lastIndex { isIdle($0) } }
         guard let farthest, farthest >= index else { return }
         let place = order.remove(at: farthest)
         candidates[Int(place)] = candidate

@@ -70,8 +70,8 @@ package enum DHTLimits {
     /// Peers one lookup asks at most, however many nearer ones it is told of. In a swarm of
     /// 10,000 honest nodes a wide search comes to 130 or so; more is somebody leading us about, and is no verdict.
     package static var asksPerLookup: Int { 192 }
-    /// Requests awaiting an answer: `lookups` × (6 on time and as many late ones) would be 3,072; a request's id has 12
-    /// bits for its place.
+    /// Requests awaiting an answer: `lookups` × (6 on time and as many late ones) are 3,072, and wide lookups share what
+    /// room there is; a request's id has 12 bits for its place.
     package static var requests: Int { 3072 }
     /// Streams one node publishes or carries, each as origin or carrier: as many as the holders accept.
     package static var publishedStreams: Int { 512 }

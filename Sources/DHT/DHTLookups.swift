@@ -56,8 +56,10 @@ extension DHT {
         parameters.region = region
         parameters.parallelism =
             purpose.isHurried ? configuration.hurriedParallelism : configuration.parallelism
+        // Many lookups at a time share the room there is.
+        let room = (DHTLimits.requests - requests.count) / 32
         parameters.wideParallelism =
-            purpose.isHurried ? configuration.wideParallelism : configuration.hurriedParallelism
+            purpose.isHurried ? min(configuration.wideParallelism, room) : configuration.hurriedParallelism
         parameters.seedsFollowed = purpose.isHurried ? configuration.seedsFollowed : configuration.seedsFollowed / 2
         parameters.namesFollowed =
             purpose == .join ? configuration.namesFollowedAtJoin : configuration.namesFollowed
@@ -176,7 +178,7 @@ extension DHT {
                 if point != query.key { query.near = point }
                 return .get(request, isClient: isClient, from: place, query)
             }
-            if !isSent { lookups[index].search.onFailure(peer.id) }
+            if !isSent { lookups[index].search.onNoRoom(peer.id) }
             if lookups[index].purpose.isForOwner { traffic.add(.lookupRequestsSent) }
         }
     }

@@ -201,6 +201,12 @@ import Testing
         #expect(ended(few, silent: 3)?.isConclusive == false, "three of four said nothing")
         #expect(ended(Array(peers.prefix(20)), silent: 11)?.isConclusive == false)
         #expect(ended(peers, askLimit: 12)?.isConclusive == false, "cut short")
+        var unasked = ClosestLookup(
+            target: .zero, own: NodeID(.zero), seeds: peers.map { ClosestLookup.Hint($0) },
+            parameters: ClosestLookup.Parameters())
+        if case .ask(let first, _) = unasked.next() { unasked.onNoRoom(first.id) }
+        while case .ask(let peer, _) = unasked.next() { unasked.onSuccess(peer.id, closer: []) }
+        #expect(unasked.isFinished && !unasked.isConclusive, "one could not be asked")
         var cancelled = ended(peers)
         cancelled?.cancel()
         #expect(cancelled?.isConclusive == false)
