@@ -1,7 +1,8 @@
 import SwarmCore
 
 /// Which addresses the simulated hosts have: each node a public IPv4 /24 of its own from 1.0.0.0 on, the node at .1, its
-/// clients from .2 on, the outside of its NAT box, if it has one, at .254. So an address tells its node without a table, and no two honest nodes share a subnet.
+/// clients from .2 on, the outside of its NAT box, if it has one, at .254. So an address tells its node without a table, and
+/// no two honest nodes share a subnet.
 package enum AddressPlan {
     private static var first: UInt32 { 0x0100_0000 }
     package static var swarmPort: UInt16 { 7788 }

@@ -117,7 +117,6 @@ extension ScenarioRunner {
         }
     }
 
-    /// The name that the first stream to be published gets.
     /// Who is behind a box depends on its index alone, so that one node more or less moves nobody.
     func addNATBoxes() {
         guard scenario.natShare > 0 else { return }
@@ -129,6 +128,7 @@ extension ScenarioRunner {
         }
     }
 
+    /// The name that the first stream to be published gets.
     private var firstName: StreamName? {
         scenario.streams.indices.first.flatMap { streamName(workload: $0, number: 0) }
     }
