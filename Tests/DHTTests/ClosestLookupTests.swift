@@ -96,19 +96,28 @@ import Testing
         let own = NodeID(samples.bytes32())
         var lookup = ClosestLookup(
             target: target, own: own, seeds: [ClosestLookup.Hint(world[0])], parameters: ClosestLookup.Parameters())
-        var waiting: [Contact] = []
-        search: while true {
-            switch lookup.next() {
-            case .finished: break search
-            case .ask(let peer, _): waiting.append(peer)
-            case .wait:
-                let peer = waiting.removeFirst()
-                let known = tables[peer.id]?.closest(to: target, limit: 20) ?? []
-                lookup.onSuccess(peer.id, closer: known.map { ClosestLookup.Hint($0.contact) })
-            }
+        drive(&lookup) { peer in
+            (tables[peer.id]?.closest(to: target, limit: 20) ?? []).map { ClosestLookup.Hint($0.contact) }
         }
         let expected = world.sorted { $0.id.distance(to: target) < $1.id.distance(to: target) }.prefix(20)
         #expect(lookup.closest == Array(expected))
+    }
+
+    /// Runs a search to its end; of those asked, whoever comes `first` answers first, else whoever was asked first.
+    private func drive(
+        _ lookup: inout ClosestLookup, first: (Contact) -> Bool = { _ in true },
+        answer: (Contact) -> [ClosestLookup.Hint]
+    ) {
+        var waiting: [Contact] = []
+        while true {
+            switch lookup.next() {
+            case .finished: return
+            case .ask(let peer, _): waiting.append(peer)
+            case .wait:
+                let peer = waiting.remove(at: waiting.firstIndex(where: first) ?? 0)
+                lookup.onSuccess(peer.id, closer: answer(peer))
+            }
+        }
     }
 
     @Test func lateAndUnaskedAnswers() {
@@ -260,22 +269,10 @@ import Testing
         var lookup = ClosestLookup(
             target: target, own: NodeID(samples.bytes32()), seeds: seeds.map { ClosestLookup.Hint($0) },
             parameters: parameters)
-        var waiting: [Contact] = []
-        search: while true {
-            switch lookup.next() {
-            case .finished: break search
-            case .ask(let peer, _): waiting.append(peer)
-            case .wait:
-                // Colluders first: they are quick.
-                let index = waiting.firstIndex { !isHonest.contains($0.id) } ?? 0
-                let peer = waiting.remove(at: index)
-                guard isHonest.contains(peer.id) else {
-                    lookup.onSuccess(peer.id, closer: lie)
-                    continue
-                }
-                let known = (honest + colluders).filter { $0.id != peer.id && knows(peer.id, $0.id) }
-                lookup.onSuccess(peer.id, closer: nearest(known))
-            }
+        // Colluders first: they are quick.
+        drive(&lookup, first: { !isHonest.contains($0.id) }) { peer in
+            guard isHonest.contains(peer.id) else { return lie }
+            return nearest((honest + colluders).filter { $0.id != peer.id && knows(peer.id, $0.id) })
         }
         let holders = honest.filter { region.contains($0.id) }
         let found = Set(lookup.answered(limit: 255).map(\.id))
