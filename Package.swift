@@ -8,6 +8,7 @@ let house: [SwiftSetting] = [
     .strictMemorySafety(),
     .treatAllWarnings(as: .error),
     .enableExperimentalFeature("Lifetimes"),
+    .enableExperimentalFeature("RawLayout"),
     .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
 ]
 

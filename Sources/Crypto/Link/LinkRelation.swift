@@ -22,6 +22,7 @@ struct LinkRelation: ~Copyable, Sendable {
     var isAnnounced = false
     /// The sessions are too old to be sent on: the peer may have forgotten them. Hearing something on one mends that.
     var isStale = false
+    private let inPlace = InPlace()
 
     init(contact: Contact, at now: MonotonicInstant) {
         id = contact.id
@@ -254,4 +255,5 @@ struct PendingResponse: ~Copyable, Sendable {
     var response: [UInt8] = []
     /// Further messages to the peer of the time when it was answered.
     var queue: [[UInt8]] = []
+    private let inPlace = InPlace()
 }

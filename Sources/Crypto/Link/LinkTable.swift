@@ -58,6 +58,7 @@ package struct LinkTable: ~Copyable, Sendable {
     package internal(set) var refusals = Counters<LinkRefusal>()
     /// Handshakes completed, by either side.
     package internal(set) var completedHandshakes: UInt64 = 0
+    private let inPlace = InPlace()
 
     /// `entropy` makes the keys and connection ids, `generator` the jitter of timers.
     package init(

@@ -65,6 +65,7 @@ package struct Membership: ~Copyable, PeerMachine {
     package private(set) var hasLeft = false
     /// The earliest of all the times above, kept so that asking for it and coming too early cost nothing.
     private var deadline: MonotonicInstant
+    private let inPlace = InPlace()
 
     package init(configuration: MembershipConfiguration, generator: SeededGenerator, now: Now) {
         var generator = generator

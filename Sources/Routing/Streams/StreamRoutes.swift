@@ -38,6 +38,7 @@ package struct StreamRoutes: ~Copyable, PeerMachine {
     private var nextSubscription: UInt64
     private var nextAlias: UInt32
     package internal(set) var refusals = Counters<RoutingRefusal>()
+    private let inPlace = InPlace()
 
     package init(configuration: StreamRoutesConfiguration, generator: SeededGenerator, now: Now) {
         precondition(!configuration.workerPorts.isEmpty, "a node has at least one worker")

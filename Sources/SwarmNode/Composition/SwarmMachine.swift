@@ -84,6 +84,7 @@ package struct SwarmMachine: ~Copyable, Machine {
     /// The machines' outputs, drained after every call.
     let scratch: SwarmScratch
     var refusals = Counters<CompositionRefusal>()
+    private let inPlace = InPlace()
 
     package init(_ configuration: CompositionConfiguration, at now: Now) {
         self.configuration = configuration
