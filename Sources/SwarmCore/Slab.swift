@@ -11,16 +11,18 @@ package struct SlotID: Hashable, Sendable {
     }
 }
 
-/// What a slab knows of one slot; it stands in the chunk before the elements. Not nested: a type within a generic one
-/// asks for its metadata at each access.
+/// What a slab knows of one slot. Not nested: a type within a generic one asks for its metadata at each access.
 @usableFromInline
-package struct SlabSlot {
+@safe package struct SlabSlot {
+    /// Where the element lies; meaningless while the slot is free.
+    @usableFromInline var element: UnsafeMutableRawPointer
     /// Odd while the slot is filled; one more at each filling and at each removal.
     @usableFromInline var generation: UInt32
     @usableFromInline var nextFree: UInt32
 
     @inlinable
-    init(generation: UInt32, nextFree: UInt32) {
+    init(element: UnsafeMutableRawPointer, generation: UInt32, nextFree: UInt32) {
+        unsafe self.element = element
         self.generation = generation
         self.nextFree = nextFree
     }
@@ -29,15 +31,14 @@ package struct SlabSlot {
 /// A bounded table of noncopyable values with generation-checked handles and a free list. Elements never move while
 /// they live; removing one ends its life exactly once.
 ///
-/// Memory comes in chunks as slots are first filled, never for the capacity: an empty slab holds none, and ten thousand
-/// simulated nodes may each have tables made for the largest swarm.
+/// Memory is held for what lives, each element in a block of its own, and sixteen bytes for every slot ever used; never
+/// for the capacity or the busiest hour: ten thousand simulated nodes may each have tables made for the largest swarm,
+/// and after the minutes of joining, when links come and go, the blocks of one node serve others.
 @safe @usableFromInline
 package struct Slab<Element: ~Copyable>: ~Copyable {
-    /// The chunks, each: `SlabSlot` for every element, then the elements. A bare table rather than an array, whose
-    /// reference count would be changed at each access.
-    @usableFromInline var chunks: UnsafeMutablePointer<UnsafeMutableRawPointer>
-    @usableFromInline var chunkCount = 0
-    @usableFromInline var chunkCapacity = 0
+    /// A bare table rather than an array, whose reference count would be changed at each access.
+    @usableFromInline var slots: UnsafeMutablePointer<SlabSlot>
+    @usableFromInline var slotCapacity = 1
     @usableFromInline var firstFree = UInt32.max
     /// Slots ever used are 0..<slotCount: the range to walk, in a stable order, with `id(at:)`.
     @usableFromInline package internal(set) var slotCount = 0
@@ -49,17 +50,16 @@ package struct Slab<Element: ~Copyable>: ~Copyable {
     package init(capacity: Int) {
         precondition(capacity > 0 && capacity < Int(UInt32.max), "slab of \(capacity)")
         self.capacity = capacity
-        unsafe chunks = UnsafeMutablePointer<UnsafeMutableRawPointer>.allocate(capacity: 1)
-        chunkCapacity = 1
+        unsafe slots = UnsafeMutablePointer<SlabSlot>.allocate(capacity: slotCapacity)
     }
 
     @inlinable
     deinit {
-        for index in 0..<slotCount where unsafe slot(index).pointee.generation & 1 == 1 {
+        for index in 0..<slotCount where unsafe slots[index].generation & 1 == 1 {
             unsafe element(index).deinitialize(count: 1)
+            unsafe element(index).deallocate()
         }
-        for position in 0..<chunkCount { unsafe chunks[position].deallocate() }
-        unsafe chunks.deallocate()
+        unsafe slots.deallocate()
     }
 
     @inlinable
@@ -69,26 +69,29 @@ package struct Slab<Element: ~Copyable>: ~Copyable {
     @inlinable
     package mutating func insert(_ element: consuming Element) -> SlotID? {
         guard count < capacity else { return nil }
+        let block = UnsafeMutablePointer<Element>.allocate(capacity: 1)
+        unsafe block.initialize(to: element)
         let index: Int
         if firstFree != .max {
             index = Int(firstFree)
-            firstFree = unsafe slot(index).pointee.nextFree
+            firstFree = unsafe slots[index].nextFree
+            unsafe slots[index].element = UnsafeMutableRawPointer(block)
         } else {
             index = slotCount
-            if index >> Self.chunkShift == chunkCount { addChunk() }
-            unsafe slot(index).initialize(to: SlabSlot(generation: 0, nextFree: .max))
+            if slotCount == slotCapacity { growSlots() }
+            unsafe (slots + index).initialize(
+                to: SlabSlot(element: UnsafeMutableRawPointer(block), generation: 0, nextFree: .max))
             slotCount += 1
         }
-        unsafe slot(index).pointee.generation &+= 1
-        unsafe self.element(index).initialize(to: element)
+        unsafe slots[index].generation &+= 1
         count += 1
-        return SlotID(index: UInt32(index), generation: unsafe slot(index).pointee.generation)
+        return SlotID(index: UInt32(index), generation: unsafe slots[index].generation)
     }
 
     @inlinable
     package func contains(_ id: SlotID) -> Bool {
         guard Int(id.index) < slotCount else { return false }
-        let generation = unsafe slot(Int(id.index)).pointee.generation
+        let generation = unsafe slots[Int(id.index)].generation
         // An even generation is that of a free slot, whatever a handle made by hand says.
         return generation == id.generation && generation & 1 == 1
     }
@@ -97,7 +100,7 @@ package struct Slab<Element: ~Copyable>: ~Copyable {
     @inlinable
     package func id(at index: Int) -> SlotID? {
         guard index < slotCount else { return nil }
-        let generation = unsafe slot(index).pointee.generation
+        let generation = unsafe slots[index].generation
         return generation & 1 == 1 ? SlotID(index: UInt32(index), generation: generation) : nil
     }
 
@@ -120,68 +123,32 @@ package struct Slab<Element: ~Copyable>: ~Copyable {
     package mutating func remove(_ id: SlotID) -> Element? {
         guard contains(id) else { return nil }
         let index = Int(id.index)
-        unsafe slot(index).pointee.generation &+= 1
-        unsafe slot(index).pointee.nextFree = firstFree
+        unsafe slots[index].generation &+= 1
+        unsafe slots[index].nextFree = firstFree
         firstFree = id.index
         count -= 1
-        return unsafe element(index).move()
+        let block = unsafe element(index)
+        defer { unsafe block.deallocate() }
+        return unsafe block.move()
     }
 
     /// Bytes of the heap the slab holds, without what its elements hold.
     package var allocatedBytes: Int {
-        let elements = min(chunkCount << Self.chunkShift, capacity) * MemoryLayout<Element>.stride
-        return elements + chunkCount * (Self.elementOffset + MemoryLayout<UInt>.stride)
-    }
-
-    // MARK: Chunks
-
-    /// Elements of a chunk, as a power of two: about 4 KiB of them, at least 2 and at most 64. Half a chunk, which is
-    /// what a table wastes on average, is then little beside a node's other tables.
-    @inlinable
-    static var chunkShift: Int {
-        let fitting = 4096 / max(MemoryLayout<Element>.stride, 1)
-        return fitting >= 64 ? 6 : fitting >= 32 ? 5 : fitting >= 16 ? 4 : fitting >= 8 ? 3 : fitting >= 4 ? 2 : 1
-    }
-
-    /// Where a chunk's elements begin.
-    @inlinable
-    static var elementOffset: Int {
-        let alignment = MemoryLayout<Element>.alignment
-        let slotBytes = MemoryLayout<SlabSlot>.stride << chunkShift
-        return (slotBytes + alignment - 1) / alignment * alignment
+        slotCapacity * MemoryLayout<SlabSlot>.stride + count * MemoryLayout<Element>.stride
     }
 
     @inlinable
-    mutating func addChunk() {
-        if chunkCount == chunkCapacity {
-            let larger = UnsafeMutablePointer<UnsafeMutableRawPointer>.allocate(capacity: 2 * chunkCapacity)
-            unsafe larger.moveInitialize(from: chunks, count: chunkCount)
-            unsafe chunks.deallocate()
-            unsafe chunks = larger
-            chunkCapacity *= 2
-        }
-        // The last chunk of a small slab is only as long as the capacity asks.
-        let elements = min(1 << Self.chunkShift, capacity - chunkCount << Self.chunkShift)
-        let bytes = Self.elementOffset + elements * MemoryLayout<Element>.stride
-        let alignment = max(MemoryLayout<Element>.alignment, MemoryLayout<SlabSlot>.alignment)
-        unsafe (chunks + chunkCount).initialize(
-            to: UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: alignment))
-        chunkCount += 1
-    }
-
-    @inlinable
-    func slot(_ index: Int) -> UnsafeMutablePointer<SlabSlot> {
-        let chunk = unsafe chunks[index >> Self.chunkShift]
-        let position = index & (1 << Self.chunkShift - 1)
-        return unsafe (chunk + position * MemoryLayout<SlabSlot>.stride).assumingMemoryBound(to: SlabSlot.self)
+    mutating func growSlots() {
+        let larger = UnsafeMutablePointer<SlabSlot>.allocate(capacity: min(2 * slotCapacity, capacity))
+        unsafe larger.moveInitialize(from: slots, count: slotCount)
+        unsafe slots.deallocate()
+        unsafe slots = larger
+        slotCapacity = min(2 * slotCapacity, capacity)
     }
 
     @inlinable
     func element(_ index: Int) -> UnsafeMutablePointer<Element> {
-        let chunk = unsafe chunks[index >> Self.chunkShift]
-        let position = index & (1 << Self.chunkShift - 1)
-        let offset = Self.elementOffset + position * MemoryLayout<Element>.stride
-        return unsafe (chunk + offset).assumingMemoryBound(to: Element.self)
+        unsafe slots[index].element.assumingMemoryBound(to: Element.self)
     }
 }
 
