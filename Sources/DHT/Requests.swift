@@ -91,11 +91,23 @@ struct RequestTable: Sendable {
         static func < (a: Deadline, b: Deadline) -> Bool { a.at == b.at ? a.id < b.id : a.at < b.at }
     }
 
+    /// A request is half a kilobyte, and the places of a joining node's busiest moment stay: so it lies elsewhere, and only
+    /// while it is in the air.
+    private indirect enum Place: Sendable {
+        case free
+        case taken(PendingRequest)
+
+        var request: PendingRequest? {
+            if case .taken(let request) = self { return request }
+            return nil
+        }
+    }
+
     private static var placeBits: UInt64 { 12 }
     private static var placeMask: UInt64 { 1 << placeBits - 1 }
     private static var attemptMask: UInt64 { 3 << placeBits }
 
-    private var places: [PendingRequest?] = []
+    private var places: [Place] = []
     private var free: [Int] = []
     private var heap: [Deadline] = []
     private(set) var count = 0
@@ -111,11 +123,11 @@ struct RequestTable: Sendable {
     mutating func add(_ request: PendingRequest) {
         let place = Int(request.id.number & Self.placeMask)
         if place == places.count {
-            places.append(request)
+            places.append(.taken(request))
         } else {
             precondition(free.last == place, "request place \(place)")
             free.removeLast()
-            places[place] = request
+            places[place] = .taken(request)
         }
         count += 1
         push(Deadline(at: request.dueAt, id: request.id.number))
@@ -132,7 +144,7 @@ struct RequestTable: Sendable {
     ) -> (request: PendingRequest, roundTrip: Interval)? {
         let place = Int(id.number & Self.placeMask)
         let attempt = Int((id.number & Self.attemptMask) >> Self.placeBits)
-        guard place < places.count, let request = places[place],
+        guard place < places.count, let request = places[place].request,
             request.id.number == id.number & ~Self.attemptMask, request.peer.id == peer,
             attempt < request.transmissions
         else { return nil }
@@ -146,7 +158,7 @@ struct RequestTable: Sendable {
         let place = Int(request.id.number & Self.placeMask)
         guard let index = free.lastIndex(of: place) else { return }
         free.remove(at: index)
-        places[place] = request
+        places[place] = .taken(request)
         count += 1
         push(Deadline(at: request.dueAt, id: request.id.number))
     }
@@ -157,7 +169,7 @@ struct RequestTable: Sendable {
             popFirst()
             let place = Int(first.id & Self.placeMask)
             // One that was put back may have two deadlines; the one that comes too early says nothing.
-            guard place < places.count, var request = places[place], request.dueAt <= now else { continue }
+            guard place < places.count, var request = places[place].request, request.dueAt <= now else { continue }
             guard request.isLate else {
                 request.isLate = true
                 renew(place, request)
@@ -176,7 +188,7 @@ struct RequestTable: Sendable {
 
     mutating func removeAll(where isUnwanted: (PendingRequest) -> Bool) {
         for place in places.indices {
-            if let request = places[place], isUnwanted(request) { vacate(place) }
+            if let request = places[place].request, isUnwanted(request) { vacate(place) }
         }
     }
 
@@ -184,7 +196,7 @@ struct RequestTable: Sendable {
         removeAll { purposes.contains($0.purpose) }
     }
 
-    func contains(purpose: PendingRequest.Purpose) -> Bool { places.contains { $0?.purpose == purpose } }
+    func contains(purpose: PendingRequest.Purpose) -> Bool { places.contains { $0.request?.purpose == purpose } }
 
     /// When the first request falls due; what is in front of the heap is always alive.
     var nextDeadline: MonotonicInstant? { heap.first?.at }
@@ -192,12 +204,12 @@ struct RequestTable: Sendable {
     // MARK: Inside
 
     private mutating func renew(_ place: Int, _ request: PendingRequest) {
-        places[place] = request
+        places[place] = .taken(request)
         push(Deadline(at: request.dueAt, id: request.id.number))
     }
 
     private mutating func vacate(_ place: Int) {
-        places[place] = nil
+        places[place] = .free
         free.append(place)
         count -= 1
         dropDead()
@@ -205,7 +217,7 @@ struct RequestTable: Sendable {
 
     private func isAlive(_ deadline: Deadline) -> Bool {
         let place = Int(deadline.id & Self.placeMask)
-        guard place < places.count, let request = places[place] else { return false }
+        guard place < places.count, case .taken(let request) = places[place] else { return false }
         return request.id.number == deadline.id
     }
 
