@@ -21,6 +21,8 @@ package struct PresentMember: Identified {
     var since: CoarseInstant
     /// The last message from it, but for those this node probes or is probed by: `PeerWatch` and `Callers` know better.
     var heard = CoarseInstant.never
+    /// The lower half of what it adds to its bucket's hash: kept, so that a sync need not look at every record.
+    fileprivate(set) var digest: UInt32 = 0
     var isSuspected = false
 
     package init(record: MemberRecord, since: MonotonicInstant) {
@@ -268,7 +270,9 @@ struct MemberTable: Sendable {
         return hashes
     }
 
-    func bucket(of id: NodeID) -> Int { Int(truncatingIfNeeded: (id.bytes.word0 << UInt64(depth)) >> 60) }
+    func bucket(of id: NodeID) -> Int { bucket(ofPrefix: id.bytes.word0) }
+
+    func bucket(ofPrefix prefix: UInt64) -> Int { Int(truncatingIfNeeded: (prefix << UInt64(depth)) >> 60) }
 
     static func hash(_ id: NodeID, version: UInt64, _ status: MemberStatus) -> UInt64 {
         let state = Rendezvous.mix(version << 2 | UInt64(status.rawValue))
@@ -280,7 +284,8 @@ struct MemberTable: Sendable {
         let member = present[index]
         let version =
             member.isSuspected ? version(of: member.id) ?? member.record.version : member.record.version
-        hashes[bucket(of: member.id)] ^= Self.hash(
-            member.id, version: version, member.isSuspected ? .suspected : .alive)
+        let hash = Self.hash(member.id, version: version, member.isSuspected ? .suspected : .alive)
+        hashes[bucket(of: member.id)] ^= hash
+        present.update(at: index) { $0.digest = UInt32(truncatingIfNeeded: hash) }
     }
 }

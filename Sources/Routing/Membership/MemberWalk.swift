@@ -46,6 +46,23 @@ struct MemberWalk {
         return nil
     }
 
+    /// Passes over present members that `isUnwanted` says it of, by the first words of their ids and their digests alone,
+    /// as long as nobody else comes between and all are clearly below `until`. Returns the last one.
+    mutating func skip(
+        below until: NodeID, _ table: MemberTable, where isUnwanted: (_ prefix: UInt64, _ digest: UInt32) -> Bool
+    ) -> NodeID? {
+        var bound = until.bytes.word0
+        if ownIsDue { bound = min(bound, own.bytes.word0) }
+        if goneIndex < table.gone.count { bound = min(bound, table.gone.prefixes[goneIndex]) }
+        let start = presentIndex
+        while presentIndex < table.present.count, table.present.prefixes[presentIndex] < bound,
+            isUnwanted(table.present.prefixes[presentIndex], table.present.elements[presentIndex].digest)
+        {
+            presentIndex += 1
+        }
+        return presentIndex > start ? table.present[presentIndex - 1].id : nil
+    }
+
     private static var beyond: NodeID { NodeID(Bytes32(.max, .max, .max, .max)) }
 }
 
@@ -55,10 +72,7 @@ extension MemberWalk.Step {
         let hash: UInt64
         switch self {
         case .own(let id): hash = MemberTable.hash(id, version: own.version, .alive)
-        case .present(let index, let id):
-            let isSuspected = table.present[index].isSuspected
-            let version = isSuspected ? table.version(of: id) : table.present[index].record.version
-            hash = MemberTable.hash(id, version: version ?? 0, isSuspected ? .suspected : .alive)
+        case .present(let index, _): return table.present[index].digest
         case .gone(let index, let id):
             hash = MemberTable.hash(id, version: table.gone[index].version, table.gone[index].status)
         }
@@ -113,9 +127,25 @@ struct PullAnswer {
     mutating func fill(_ writer: inout ByteWriter, byteLimit: Int, _ table: MemberTable) -> Int {
         var count = 0
         var room = byteLimit
-        while let step = pending ?? walk.next(table), step.id <= request.until {
+        let request = request
+        var expected = 0
+        func isUnwanted(_ prefix: UInt64, _ digest: UInt32) -> Bool {
+            guard (request.buckets >> UInt16(table.bucket(ofPrefix: prefix))) & 1 == 1 else { return true }
+            // Both sides walk in the order of ids, so the digest is most often the one after the last that was found.
+            if expected >= request.digests.count || request.digests[expected] != digest {
+                guard let place = request.digests.firstIndex(of: digest) else { return false }
+                expected = place
+            }
+            expected += 1
+            return true
+        }
+        while true {
+            if pending == nil, let skipped = walk.skip(below: request.until, table, where: isUnwanted) {
+                reached = skipped
+            }
+            guard let step = pending ?? walk.next(table), step.id <= request.until else { break }
             pending = step
-            if isWanted(step, table) {
+            if !isUnwanted(step.id.bytes.word0, step.digest(own: own, table)) {
                 let news = step.entries(own: own, table)
                 let size = news.first.byteCount + (news.second?.byteCount ?? 0)
                 guard size <= room, count + 2 <= RoutingLimits.newsEntriesPerMessage else { return count }
@@ -129,10 +159,5 @@ struct PullAnswer {
         }
         isComplete = true
         return count
-    }
-
-    private func isWanted(_ step: MemberWalk.Step, _ table: MemberTable) -> Bool {
-        (request.buckets >> UInt16(table.bucket(of: step.id))) & 1 == 1
-            && !request.digests.contains(step.digest(own: own, table))
     }
 }

@@ -161,8 +161,17 @@ extension Membership {
         let limit = min(RoutingLimits.digestsPerPull, room / 4)
         var digests: [UInt32] = []
         var walk = MemberWalk(after: after, own: ownRecord, table)
-        while let step = walk.next(table), step.id <= until {
-            guard (buckets >> UInt16(table.bucket(of: step.id))) & 1 == 1 else { continue }
+        func isAsked(_ prefix: UInt64) -> Bool { (buckets >> UInt16(table.bucket(ofPrefix: prefix))) & 1 == 1 }
+        while true {
+            // All but the last that fits: that one's whole id is wanted.
+            _ = walk.skip(below: until, table) { prefix, digest in
+                guard isAsked(prefix) else { return true }
+                guard digests.count < limit - 1 else { return false }
+                digests.append(digest)
+                return true
+            }
+            guard let step = walk.next(table), step.id <= until else { break }
+            guard isAsked(step.id.bytes.word0) else { continue }
             digests.append(step.digest(own: ownRecord, table))
             if digests.count == limit { return (digests, step.id) }
         }

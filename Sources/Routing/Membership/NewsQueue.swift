@@ -58,15 +58,13 @@ enum News: Sendable {
 struct NewsQueue: Sendable {
     private struct Item: Sendable {
         let news: News
-        /// First word of the subject's id: tells most others apart without a look at their records.
-        let prefix: UInt64
         let added: MonotonicInstant
         /// How often it is told.
         var turns: Int
     }
 
-    private var fresh = Ring<Item>()
-    private var told = Ring<Item>()
+    private var fresh = NewsRing<Item>()
+    private var told = NewsRing<Item>()
     /// What is to be pushed at once, besides.
     private(set) var urgent: [News] = []
 
@@ -79,21 +77,15 @@ struct NewsQueue: Sendable {
     mutating func add(_ news: News, turns: Int, isUrgent: Bool, at instant: MonotonicInstant) {
         remove(news.subject)
         if count >= RoutingLimits.queuedNews, told.popFirst() == nil { _ = fresh.popFirst() }
-        fresh.append(Item(news: news, prefix: news.subject.bytes.word0, added: instant, turns: turns))
+        fresh.append(Item(news: news, added: instant, turns: turns), prefix: news.subject.bytes.word0)
         if isUrgent, urgent.count < RoutingLimits.urgentNews { urgent.append(news) }
     }
 
     mutating func remove(_ subject: NodeID) {
         let prefix = subject.bytes.word0
-        Self.remove(subject, prefix, from: &fresh)
-        Self.remove(subject, prefix, from: &told)
+        fresh.removeFirst(prefix) { $0.news.subject == subject }
+        told.removeFirst(prefix) { $0.news.subject == subject }
         if let index = urgent.firstIndex(where: { $0.subject == subject }) { urgent.remove(at: index) }
-    }
-
-    private static func remove(_ subject: NodeID, _ prefix: UInt64, from ring: inout Ring<Item>) {
-        for index in ring.indices where ring[index].prefix == prefix && ring[index].news.subject == subject {
-            return ring.remove(at: index)
-        }
     }
 
     /// Appends entries of at most `byteLimit` bytes, at most `countLimit`, and returns their count.
@@ -120,7 +112,7 @@ struct NewsQueue: Sendable {
                 written += 1
             }
             item.turns -= 1
-            if item.turns > 0 { told.append(item) }
+            if item.turns > 0 { told.append(item, prefix: item.news.subject.bytes.word0) }
         }
         return written
     }
@@ -143,35 +135,43 @@ struct NewsQueue: Sendable {
     mutating func urgentWasPushed() { urgent = [] }
 }
 
-/// First in, first out, in one array that is let go when it is empty.
-struct Ring<Element: Sendable>: Sendable {
+/// First in, first out, in arrays that are let go when they are empty.
+///
+/// The first word of each subject's id stands apart: a search for one looks through a line of words, not at every item.
+struct NewsRing<Element: Sendable>: Sendable {
     private var elements: [Element] = []
+    private var prefixes: [UInt64] = []
     private var head = 0
 
     var count: Int { elements.count - head }
     var first: Element? { head < elements.count ? elements[head] : nil }
 
-    mutating func append(_ element: Element) { elements.append(element) }
+    mutating func append(_ element: Element, prefix: UInt64) {
+        elements.append(element)
+        prefixes.append(prefix)
+    }
 
     mutating func popFirst() -> Element? {
         guard head < elements.count else { return nil }
         let element = elements[head]
         head += 1
         if head == elements.count {
-            self = Ring()
+            self = NewsRing()
         } else if head > 32, head * 2 > elements.count {
             elements.removeFirst(head)
+            prefixes.removeFirst(head)
             head = 0
         }
         return element
     }
 
-    /// Places of what is in the ring, for `subscript` and `remove`.
-    var indices: Range<Int> { head..<elements.count }
-    subscript(index: Int) -> Element { _read { yield elements[index] } }
-
-    mutating func remove(at index: Int) {
-        elements.remove(at: index)
-        if head == elements.count { self = Ring() }
+    /// Removes the oldest element with this prefix that `isMeant` says is the one.
+    mutating func removeFirst(_ prefix: UInt64, where isMeant: (Element) -> Bool) {
+        for index in head..<prefixes.count where prefixes[index] == prefix && isMeant(elements[index]) {
+            elements.remove(at: index)
+            prefixes.remove(at: index)
+            if head == elements.count { self = NewsRing() }
+            return
+        }
     }
 }

@@ -14,21 +14,22 @@ struct Probe: Sendable {
         case last
     }
 
+    // First what is looked at on every call: it shares a cache line.
     let id: NodeID
-    private(set) var contact: Contact
-    /// Of the description known.
-    private(set) var version: UInt64
-    var phase = Phase.waiting
     /// End of the phase.
     var deadline: MonotonicInstant
+    var lastHeard: MonotonicInstant?
+    var phase = Phase.waiting
+    var isSuspected: Bool
+    /// Of the description known.
+    private(set) var version: UInt64
+    private(set) var contact: Contact
     var roundBegan: MonotonicInstant
     /// Timestamps of the PINGs of this round.
     var timestamps = InlineArray<3, UInt64>(repeating: 0)
     var helpersAsked = 0
     var helpersAnswered = 0
 
-    var isSuspected: Bool
-    var lastHeard: MonotonicInstant?
     var quality = LinkQuality()
     /// What its last answer said, until a new description comes.
     var load: UInt16?
