@@ -136,7 +136,7 @@ package final class InsiderHost: AdversaryHost {
             while let event = linkEvents.popFirst() {
                 isQuiet = false
                 guard case .established(let peer) = event else { continue }
-                dht.observe(peer.contact, roundTrip: links.roundTrip(to: peer.id), at: now, into: &messages)
+                dht.confirm(peer, at: now, into: &messages)
             }
             while let event = memberEvents.popFirst() {
                 isQuiet = false

@@ -9,8 +9,10 @@ struct ActiveLookup: Sendable {
         case reach(NodeID)
         /// The holders of a key, for publications.
         case locate
-        /// A bucket that nobody looked into.
-        case refresh
+        /// The same for a key whose holders are known: who came lately, by asking some of them.
+        case relocate
+        /// Nodes near any point, so that they come to know this one.
+        case explore
         /// This node's own place, to enter the swarm.
         case join
 
@@ -18,12 +20,11 @@ struct ActiveLookup: Sendable {
         var isForOwner: Bool {
             switch self {
             case .resolve, .list, .reach: true
-            case .locate, .refresh, .join: false
+            case .locate, .relocate, .explore, .join: false
             }
         }
 
-        /// Somebody waits: a viewer, or a publisher for its stream to be found.
-        var isHurried: Bool { isForOwner || self == .locate }
+        var isForHolders: Bool { self == .locate || self == .relocate }
     }
 
     /// No lookup lasts longer, whatever the other side invents.

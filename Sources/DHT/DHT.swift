@@ -39,9 +39,11 @@ package struct DHT: ~Copyable, PeerMachine {
     /// Where recent lookups found the holders of a key, newest last.
     var located: [LocatedKey] = []
     var addressBook = AddressBook()
+    var callers = Callers()
     var joining = Joining()
     var upkeep = Upkeep()
     var size = SwarmSize()
+    private let inPlace = InPlace()
     /// The owner knows its place better, and sets it; otherwise it follows from own round trips.
     private(set) var hasGivenCoordinate = false
     private var lastNumber: UInt64 = 0
@@ -81,7 +83,13 @@ package struct DHT: ~Copyable, PeerMachine {
         hasGivenCoordinate = true
     }
 
-    /// A node that has spoken for itself: its link was established, or membership heard it. Feeds the table.
+    /// The link to `peer` is proved in both directions: if it has asked something in its first message, it is entered now.
+    package mutating func confirm(_ peer: Peer, at now: Now, into out: inout MessageOutbox) {
+        welcome(peer, at: now, into: &out)
+        if publicationsChanged { settlePublications() }
+    }
+
+    /// A node that has spoken for itself, as membership heard it. Feeds the table.
     package mutating func observe(
         _ contact: Contact, roundTrip: Interval?, at now: Now, into out: inout MessageOutbox
     ) {

@@ -19,7 +19,9 @@ extension DHT {
             meet(peer, isClient: isClient, place, at: now, into: &out)
             let held = store.records(for: query, key: query.key, turn: request.number, at: now.monotonic)
             if held.records.contains(where: \.isCopy) { traffic.add(.copiesServed) }
-            let closer = nearest(to: query.near ?? query.key, for: peer, at: now)
+            // Who has found the origin needs nobody else.
+            let isFound = query.kinds == .location && held.records.contains { $0.record.kind == .streamOrigin }
+            let closer = isFound ? [] : nearest(to: query.near ?? query.key, for: peer, at: now)
             answer(
                 .values(request, from: coordinate, total: held.total, held.records, closer: closer), to: peer,
                 into: &out)
@@ -34,16 +36,27 @@ extension DHT {
         }
     }
 
-    /// A stranger inside a first handshake message may be a replay, so it leaves no trace in the table. A node that says
-    /// that it cannot be dialled is taken out of it: it was entered when its link opened.
+    /// A stranger inside a first handshake message may be a replay, so it leaves no trace in the table before its link is
+    /// open. A node that says that it cannot be dialled is taken out of it.
     private mutating func meet(
         _ peer: Peer, isClient: Bool, _ place: Coordinate?, at now: Now, into out: inout MessageOutbox
     ) {
-        guard peer.isConfirmed else { return }
+        guard peer.isConfirmed else {
+            if !isClient { callers.note(peer.id, place) }
+            return
+        }
         guard !isClient else { return table.remove(peer.id) }
         var contact = peer.contact
         if contact.addresses.first != peer.address { contact.addresses.promote(peer.address) }
-        hear(contact, coordinate: place, roundTrip: nil, at: now, into: &out)
+        hear(contact, coordinate: place, roundTrip: nil, isGuest: true, at: now, into: &out)
+    }
+
+    /// The link to `peer` is open: a stranger's first request was no replay.
+    mutating func welcome(_ peer: Peer, at now: Now, into out: inout MessageOutbox) {
+        guard let caller = callers.take(peer.id) else { return }
+        var contact = peer.contact
+        if contact.addresses.first != peer.address { contact.addresses.promote(peer.address) }
+        hear(contact, coordinate: caller.place, roundTrip: nil, isGuest: true, at: now, into: &out)
     }
 
     private mutating func answer(_ message: DHTMessage, to peer: Peer, into out: inout MessageOutbox) {
@@ -53,13 +66,18 @@ extension DHT {
         send(message, to: contact, into: &out)
     }
 
-    private func nearest(to key: Bytes32, for peer: Peer, at now: Now) -> [NearContact] {
+    /// Of the k nearest to `key` that this node knows those in the key's region, in which everybody counts; beyond it,
+    /// where they only lead on, a few.
+    private mutating func nearest(to key: Bytes32, for peer: Peer, at now: Now) -> [NearContact] {
+        size.look(at: table)
+        let region = HolderRegion(key: key, swarmSize: size.estimate, holders: configuration.bucketSize)
         let limit = min(configuration.bucketSize, DHTLimits.contactsPerAnswer)
         let nearest = table.nearest(to: key, limit: limit, .live(now.monotonic), except: peer.id)
         var named: [NearContact] = []
         named.reserveCapacity(nearest.count)
         for index in 0..<nearest.count {
             let peer = table.peer(nearest[index])
+            if index >= configuration.namesToLeadOn, !region.contains(peer.id, within: 2) { break }
             named.append(NearContact(table.contact(of: peer), coordinate: peer.coordinate))
         }
         return named

@@ -19,6 +19,13 @@ package struct DHTConfiguration: Sendable {
     package var namesFollowed = 2
     /// The names that a node follows which enters the swarm: whom it meets then decides who is in its table.
     package var namesFollowedAtJoin = 8
+    /// Nodes that an answer names at least, where it knows them; more only within the region asked about.
+    package var namesToLeadOn = 8
+    /// Known holders that a publisher asks, whatever it learns, who else is near.
+    package var holdersAsked = 8
+    /// How many nodes nearest to a random point are asked in order to be known by them, and how often at the least.
+    package var exploredWidth = 8
+    package var longestExplorationPause = Interval.seconds(300)
     /// With a usual round trip from this on, everything that a lookup may need is asked at once.
     package var farRoundTrip = Interval.milliseconds(80)
     /// How long a record lives after a holder received it.
@@ -32,8 +39,8 @@ package struct DHTConfiguration: Sendable {
     package var probeAge = Interval.seconds(60)
     /// Failures in a row after which a contact is forgotten.
     package var failuresToForget = 3
-    /// In one bucket at most one contact in this time gives its place to a nearer one.
-    package var swapInterval = Interval.seconds(30)
+    /// In one bucket at most one contact in this time gives its place to a nearer one, and one to a guest.
+    package var swapInterval = Interval.seconds(10)
     /// Contacts of one subnet (/24, /48) in one bucket and in the table; loopback and private addresses are exempt.
     package var subnetLimitPerBucket = 4
     package var subnetLimitInTable = 24
@@ -43,6 +50,11 @@ package struct DHTConfiguration: Sendable {
     package init() {}
 
     package var siblings: Int { siblingFactor * bucketSize }
+    /// Contacts of a bucket that may be chosen for being near, those that may be guests, and those that keep the place
+    /// they have had from the first.
+    package var chosenPerBucket: Int { bucketSize / 4 }
+    package var guestsPerBucket: Int { bucketSize * 3 / 5 }
+    package var settledPerBucket: Int { bucketSize - chosenPerBucket - guestsPerBucket }
 
     /// The longest lifetime a holder grants to records of streams, and the shortest it accepts.
     package static var longestLifetime: Interval { .seconds(60) }

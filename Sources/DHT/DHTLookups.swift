@@ -51,24 +51,15 @@ extension DHT {
     ) {
         size.look(at: table)
         let region = HolderRegion(key: key, swarmSize: size.estimate, holders: configuration.bucketSize)
-        var parameters = ClosestLookup.Parameters()
-        parameters.width = configuration.bucketSize
-        parameters.region = region
-        parameters.parallelism =
-            purpose.isHurried ? configuration.hurriedParallelism : configuration.parallelism
-        // Many lookups at a time share the room there is.
-        let room = (DHTLimits.requests - requests.count) / 32
-        parameters.wideParallelism =
-            purpose.isHurried ? min(configuration.wideParallelism, room) : configuration.hurriedParallelism
-        parameters.seedsFollowed = purpose.isHurried ? configuration.seedsFollowed : configuration.seedsFollowed / 2
-        parameters.namesFollowed =
-            purpose == .join ? configuration.namesFollowedAtJoin : configuration.namesFollowed
-        parameters.looksAround = purpose.isHurried
-        parameters.awaitsAll = !purpose.isForOwner
-        if let typical = table.typicalRoundTrip() { parameters.typicalRoundTrip = typical }
-        let isFar = parameters.typicalRoundTrip >= configuration.farRoundTrip
-        parameters.isWideFromStart = purpose == .locate || purpose.isForOwner && isFar
-        var seeds = seeds(for: region, looksAround: parameters.looksAround)
+        let parameters = parameters(of: purpose, region)
+        var seeds: [ClosestLookup.Hint] = []
+        var known: Set<NodeID> = []
+        if purpose == .relocate {
+            for holder in knownHolders(of: key) where known.insert(holder.id).inserted {
+                seeds.append(ClosestLookup.Hint(holder, roundTrip: table.peer(of: holder.id)?.roundTrip))
+            }
+        }
+        addSeeds(for: region, looksAround: parameters.looksAround, &known, &seeds)
         if purpose == .join || seeds.isEmpty { seeds += joining.seeds.map { ClosestLookup.Hint($0) } }
         let search = ClosestLookup(target: key, own: identity.id, seeds: seeds, parameters: parameters)
         var lookup = ActiveLookup(
@@ -79,14 +70,52 @@ extension DHT {
         traffic.add(.lookupsStarted)
     }
 
+    private func parameters(of purpose: ActiveLookup.Purpose, _ region: HolderRegion) -> ClosestLookup.Parameters {
+        var parameters = ClosestLookup.Parameters()
+        parameters.width = configuration.bucketSize
+        parameters.region = region
+        if let typical = table.typicalRoundTrip() { parameters.typicalRoundTrip = typical }
+        // Many lookups at a time share the room there is.
+        let room = (DHTLimits.requests - requests.count) / 32
+        switch purpose {
+        case .resolve, .list, .reach, .locate:
+            parameters.parallelism = configuration.hurriedParallelism
+            parameters.wideParallelism = min(configuration.wideParallelism, room)
+            parameters.seedsFollowed = configuration.seedsFollowed
+            parameters.namesFollowed = configuration.namesFollowed
+            parameters.awaitsAll = purpose == .locate
+            let isFar = parameters.typicalRoundTrip >= configuration.farRoundTrip
+            parameters.isWideFromStart = purpose == .locate || isFar
+        case .relocate:
+            parameters.parallelism = configuration.hurriedParallelism
+            parameters.wideParallelism = configuration.hurriedParallelism
+            parameters.seedsFollowed = configuration.holdersAsked
+            parameters.namesFollowed = configuration.namesFollowed
+        case .explore:
+            parameters.width = configuration.exploredWidth
+            parameters.parallelism = configuration.parallelism
+            parameters.wideParallelism = configuration.parallelism
+            parameters.namesFollowed = 0
+            parameters.looksAround = false
+        case .join:
+            parameters.parallelism = configuration.parallelism
+            parameters.wideParallelism = configuration.hurriedParallelism
+            parameters.seedsFollowed = configuration.seedsFollowed / 2
+            parameters.namesFollowed = configuration.namesFollowedAtJoin
+            parameters.looksAround = false
+        }
+        return parameters
+    }
+
     /// Own peers to begin with: the k nearest to the key; a few of the nearest to each other point of the region, since
     /// a neighbour of ids that were ground knows nobody nearer to the key than these; then more by nearness to the key.
-    private func seeds(for region: HolderRegion, looksAround: Bool) -> [ClosestLookup.Hint] {
+    private func addSeeds(
+        for region: HolderRegion, looksAround: Bool, _ known: inout Set<NodeID>, _ seeds: inout [ClosestLookup.Hint]
+    ) {
         let nearest = table.nearest(to: region.key, limit: DHTLimits.seedsPerLookup, .anybody)
         // Everybody knows the nodes that everybody joined through: they are spared where others are known.
         let sparesSeeds = nearest.count > configuration.bucketSize
-        var known: Set<NodeID> = sparesSeeds ? Set(joining.seeds.map(\.id)) : []
-        var seeds: [ClosestLookup.Hint] = []
+        if sparesSeeds { known.formUnion(joining.seeds.map(\.id)) }
         func take(_ peers: NearestPeers, atMost limit: Int) {
             var taken = 0
             for index in 0..<peers.count where taken < limit {
@@ -104,7 +133,6 @@ extension DHT {
             }
         }
         take(nearest, atMost: DHTLimits.seedsPerLookup - seeds.count)
-        return seeds
     }
 
     /// The round trip to a node at `place`, where both places are known well enough.
@@ -203,19 +231,31 @@ extension DHT {
             events.append(.reached(lookup.id, lookup.gathered.addresses?.publisher))
         case .locate:
             noteSize(lookup)
-            noteLocated(lookup.search.target, holders(lookup), at: now.monotonic)
-        case .refresh:
-            noteSize(lookup)
+            noteLocated(lookup.search.target, holders(lookup, knownAlready: []), at: now.monotonic)
+        case .relocate:
+            let target = lookup.search.target
+            let known = located.last { $0.key == target }?.nearest ?? []
+            let found = lookup.search.isConclusive ? holders(lookup, knownAlready: known) : nil
+            noteRelocated(target, found, at: now.monotonic)
+        case .explore:
+            break
         case .join:
             endJoining(hasMetSomebody: !lookup.search.closest.isEmpty, now, &events)
         }
     }
 
-    /// Where a publication is to be stored: everybody in the region, but at least k and at most 2k.
-    private mutating func holders(_ lookup: ActiveLookup) -> [Contact] {
+    /// Where a publication is to be stored: everybody in the region, but at least k and at most 2k, of those that answered
+    /// and those `knownAlready`.
+    private mutating func holders(_ lookup: ActiveLookup, knownAlready: [Contact]) -> [Contact] {
         let k = configuration.bucketSize
-        return lookup.region.holders(
-            among: lookup.search.answered(limit: DHTLimits.asksPerLookup), fewest: k, most: 2 * k, using: &generator)
+        let target = lookup.search.target
+        var found = lookup.search.answered(limit: DHTLimits.asksPerLookup)
+        let answered = Set(found.map(\.id))
+        let silent = knownAlready.filter { !answered.contains($0.id) }
+        if !silent.isEmpty {
+            found = (found + silent).sorted { $0.id.distance(to: target) < $1.id.distance(to: target) }
+        }
+        return lookup.region.holders(among: found, fewest: k, most: 2 * k, using: &generator)
     }
 
     private mutating func noteSize(_ lookup: ActiveLookup) {
@@ -234,6 +274,7 @@ extension DHT {
         var hints: [ClosestLookup.Hint] = []
         hints.reserveCapacity(closer.count)
         for near in closer {
+            table.noteMention(of: near.contact.id)
             hints.append(ClosestLookup.Hint(near.contact, roundTrip: predictedRoundTrip(to: near.coordinate)))
         }
         lookups[index].search.onSuccess(peer.id, closer: hints)
@@ -249,7 +290,7 @@ extension DHT {
             readOn(index, at: peer, records: records, total: total, now, &out)
         case .reach:
             if lookups[index].gathered.addresses != nil { lookups[index].search.cancel() }
-        case .locate, .refresh, .join:
+        case .locate, .relocate, .explore, .join:
             break
         }
     }

@@ -96,14 +96,10 @@ extension DHT {
     }
 
     /// A new neighbour of the key shall hold the record too, soon, but neighbours that come together in one round.
-    mutating func hastenPublications(near id: NodeID, at now: MonotonicInstant) {
+    mutating func hastenPublications(near contact: Contact, at now: MonotonicInstant) {
         addressBook.noteNewcomer(at: now)
-        located.removeAll { known in
-            guard known.nearest.count >= configuration.bucketSize, let farthest = known.nearest.last else {
-                return true
-            }
-            return id.distance(to: known.key) < farthest.id.distance(to: known.key)
-        }
+        let id = contact.id
+        for index in located.indices { located[index].welcome(contact, k: configuration.bucketSize) }
         for index in publications.indices {
             let publication = publications[index]
             let distance = id.distance(to: publication.key)
@@ -117,17 +113,33 @@ extension DHT {
     }
 
     mutating func noteLocated(_ key: Bytes32, _ nearest: [Contact], at now: MonotonicInstant) {
-        located.removeAll { $0.key == key || now - $0.at > LocatedKey.freshness }
+        located.removeAll { $0.key == key || now - $0.at > LocatedKey.longestMemory }
         if located.count >= LocatedKey.limit { located.removeFirst() }
         located.append(LocatedKey(key: key, nearest: nearest, at: now))
     }
 
-    /// `peer` is gone, or is no holder any more. The others go on as long as three quarters of them are left; then all
-    /// are looked for anew.
+    /// Some of the known holders have named newcomers; nil where they were not heard, and all are to be looked for anew.
+    mutating func noteRelocated(_ key: Bytes32, _ nearest: [Contact]?, at now: MonotonicInstant) {
+        guard let index = located.lastIndex(where: { $0.key == key }) else { return }
+        guard let nearest else {
+            located.remove(at: index)
+            return
+        }
+        located[index].renew(nearest, at: now)
+    }
+
+    /// Those that have not failed since, in random order.
+    mutating func knownHolders(of key: Bytes32) -> [Contact] {
+        guard let known = located.last(where: { $0.key == key }) else { return [] }
+        return known.nearest.shuffled(using: &generator)
+    }
+
+    /// `peer` is gone, or is no holder any more. The others go on as long as three quarters of them are left, then ask each
+    /// other; when half are gone all are looked for anew.
     private mutating func forgetHolder(_ peer: NodeID, of key: Bytes32) {
         guard let index = located.lastIndex(where: { $0.key == key }) else { return }
         located[index].nearest.removeAll { $0.id == peer }
-        if located[index].nearest.count * 4 < located[index].found * 3 { located.remove(at: index) }
+        if located[index].isLost { located.remove(at: index) }
     }
 
     // MARK: Rounds
@@ -146,13 +158,14 @@ extension DHT {
             if publications[index].isWithdrawn {
                 startRound(number, at: publications[index].possibleHolders(now.monotonic), now, &out, &events)
                 hasMoved = true
-            } else if let found = located.last(where: {
-                $0.key == key && now.monotonic - $0.at <= LocatedKey.freshness
-            }) {
+                continue
+            }
+            let found = located.last { $0.key == key && !$0.isOld(now.monotonic) }
+            if let found, found.isFresh(now.monotonic) {
                 startRound(number, at: found.nearest, now, &out, &events)
                 hasMoved = true
-            } else if !lookups.contains(where: { $0.purpose == .locate && $0.search.target == key }) {
-                if startUpkeep(.locate, key, now) { hasMoved = true }
+            } else if !lookups.contains(where: { $0.purpose.isForHolders && $0.search.target == key }) {
+                if startUpkeep(found == nil ? .locate : .relocate, key, now) { hasMoved = true }
             }
         }
         return hasMoved

@@ -128,13 +128,15 @@ extension DHT {
 
     /// Enters a node into the table; where that changes who is nearest to a publication, it is stored anew soon.
     mutating func hear(
-        _ contact: Contact, coordinate: Coordinate? = nil, roundTrip: Interval?, at now: Now,
+        _ contact: Contact, coordinate: Coordinate? = nil, roundTrip: Interval?, isGuest: Bool = false, at now: Now,
         into out: inout MessageOutbox
     ) {
-        switch table.observe(contact, coordinate: coordinate, roundTrip: roundTrip, at: now.monotonic) {
+        let outcome = table.observe(
+            contact, coordinate: coordinate, roundTrip: roundTrip, isGuest: isGuest, at: now.monotonic)
+        switch outcome {
         case .added:
             if table.isSibling(contact.id) || !publications.isEmpty {
-                hastenPublications(near: contact.id, at: now.monotonic)
+                hastenPublications(near: contact, at: now.monotonic)
             }
             upkeep.hasten(to: now.monotonic + Upkeep.shortestPause)
         case .waiting(let oldest):

@@ -68,6 +68,10 @@ struct Upkeep: Sendable {
     var nextFill = MonotonicInstant.zero
     var fillPause = Upkeep.shortestPause
     var fillTurn = 0
+    /// When nodes near a random point are next called on.
+    var nextExploration = MonotonicInstant.zero
+    var explorationPause = Upkeep.firstExplorationPause
+    static var firstExplorationPause: Interval { .seconds(20) }
 
     /// A peer silent for that long was alive after all.
     mutating func noteLife(afterSilence silence: Interval) { note(Double(silence.nanoseconds) / 1e9, 0) }
@@ -126,6 +130,8 @@ extension DHT {
         events.append(.bootstrapped)
         upkeep.exchangeDelay = Upkeep.shortestExchangePause
         upkeep.nextExchange = now.monotonic + generator.jittered(upkeep.exchangeDelay, by: 0.3)
+        upkeep.explorationPause = Upkeep.firstExplorationPause
+        upkeep.nextExploration = now.monotonic + generator.jittered(upkeep.explorationPause, by: 0.5)
         // Not now: a join that ends within `advance` would leave a deadline behind it.
         upkeep.hasten(to: now.monotonic + .milliseconds(10))
     }
@@ -157,17 +163,27 @@ extension DHT {
             askForSiblings(now, &out)
         } else if let empty, upkeep.nextFill <= now.monotonic {
             askForPeers(ofBucket: empty, now, &out)
+        } else if upkeep.nextExploration <= now.monotonic {
+            explore(now)
         } else if let (id, due) = table.mostOverdue(at: now.monotonic, age: age, siblingAge: age / 2),
             due <= now.monotonic, let peer = table.peer(of: id)
         {
             probe(peer, now, &out)
         }
-        var next = upkeep.nextExchange
+        var next = min(upkeep.nextExchange, upkeep.nextExploration)
         if let overdue = table.mostOverdue(at: now.monotonic, age: age, siblingAge: age / 2) {
             next = min(next, overdue.due)
         }
         if empty != nil { next = min(next, upkeep.nextFill) }
         upkeep.schedule(max(next, now.monotonic + generator.jittered(Upkeep.shortestPause, by: 0.25)))
+    }
+
+    /// Calls on nodes near a random point, whose guest this node becomes; ever more rarely.
+    private mutating func explore(_ now: Now) {
+        upkeep.nextExploration = now.monotonic + generator.jittered(upkeep.explorationPause, by: 0.5)
+        upkeep.explorationPause = min(upkeep.explorationPause * 2, configuration.longestExplorationPause)
+        let point = Bytes32(generator.next(), generator.next(), generator.next(), generator.next())
+        _ = startUpkeep(.explore, point, now)
     }
 
     /// One question to one of the nodes nearest to a random point of the bucket.

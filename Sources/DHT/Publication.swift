@@ -164,23 +164,56 @@ struct Publication: Sendable {
 }
 
 /// Where a lookup found the nodes nearest to a key.
+///
+/// The first search is wide, as dear as an honest answer is worth against liars. From then on those that were found are
+/// asked for newcomers: they know their neighbours, and one honest holder among them is enough. Now and then all are
+/// looked for anew.
 struct LocatedKey: Sendable {
-    /// Four rounds: the PUTs themselves tell who is gone, and when a quarter is the holders are looked for anew at once;
-    /// newcomers near the key are found at the latest after this.
+    /// Four rounds: the PUTs themselves tell who is gone, and newcomers near the key are found at the latest after this.
     static var freshness: Interval { .seconds(60) }
+    /// All are looked for anew after this.
+    static var longestMemory: Interval { .seconds(300) }
     /// As many keys as 64 streams of two segments have, three each, and some.
     static var limit: Int { 256 }
 
     let key: Bytes32
-    /// Those that have not failed since.
+    /// Those that have not failed since, nearest first.
     var nearest: [Contact]
-    let found: Int
+    /// How many there were when they were last asked for.
+    private var found: Int
     let at: MonotonicInstant
+    private var renewedAt: MonotonicInstant
 
     init(key: Bytes32, nearest: [Contact], at: MonotonicInstant) {
         self.key = key
         self.nearest = nearest
         self.at = at
+        renewedAt = at
         found = nearest.count
     }
+
+    /// Newcomers were asked for.
+    mutating func renew(_ nearest: [Contact], at now: MonotonicInstant) {
+        self.nearest = nearest
+        found = nearest.count
+        renewedAt = now
+    }
+
+    /// A newcomer that was heard near the key: one more holder, as long as there are fewer than 2k.
+    mutating func welcome(_ contact: Contact, k: Int) {
+        guard nearest.count < 2 * k, !nearest.contains(where: { $0.id == contact.id }) else { return }
+        let distance = contact.id.distance(to: key)
+        let index = nearest.firstIndex { distance < $0.id.distance(to: key) } ?? nearest.count
+        if index < nearest.count || nearest.count < k { nearest.insert(contact, at: index) }
+    }
+
+    /// Three quarters are left of those who were found a short while ago.
+    func isFresh(_ now: MonotonicInstant) -> Bool {
+        now - renewedAt <= Self.freshness && nearest.count * 4 >= found * 3
+    }
+
+    func isOld(_ now: MonotonicInstant) -> Bool { now - at > Self.longestMemory }
+
+    /// Half are gone: the others may not know who has come.
+    var isLost: Bool { nearest.count * 2 < found }
 }

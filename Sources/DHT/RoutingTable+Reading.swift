@@ -48,6 +48,8 @@ extension RoutingTable {
         /// Requests in a row that stayed unanswered.
         package var failures: Int
         package var isSibling: Bool
+        /// It came by itself.
+        package var isGuest: Bool
     }
 
     /// Whose mention to others is wanted.
@@ -74,7 +76,7 @@ extension RoutingTable {
         Entry(
             contact: contact(of: peer), coordinate: peer.coordinate, roundTrip: peer.roundTrip,
             lastHeard: MonotonicInstant(nanoseconds: UInt64(peer.heardTick) << 24),
-            failures: Int(peer.failures), isSibling: isSibling(peer.id))
+            failures: Int(peer.failures), isSibling: isSibling(peer.id), isGuest: peer.isGuest)
     }
 
     /// Every entry, farthest bucket first.

@@ -6,8 +6,11 @@ import SwarmCore
 /// The 2k nodes nearest to this one are its siblings (S/Kademlia, Baumgart and Mies 2007, §4.2): whoever is that near is
 /// always entered, whatever bucket it falls into, so that the neighbourhood is known completely. Beyond them a bucket
 /// holds at most k. Its members stay as long as they answer (old nodes tend to stay); newcomers wait in a short queue.
-/// Up to half of a bucket may be taken over by nodes that are clearly nearer in time, slowly; the other half belongs to
-/// those who came first, so that an attacker near by can never flush it.
+/// Places of a bucket that are taken over slowly: a share by nodes that are clearly nearer in time, a share by nodes that
+/// came to this one by themselves, its guests. The rest belongs to those who came first, so that no attacker can flush it.
+///
+/// Guests are there for variety. Whoever is named by others is known to ever more, until everybody asks the same few;
+/// and liars name each other. But who comes by itself is anybody, and takes the place of whoever others name most.
 ///
 /// Only nodes that have spoken for themselves are entered, never hearsay. Subnets are bounded, so that one landlord
 /// cannot fill a bucket. The order of everything is that of arrival or of distance: it replays.
@@ -23,8 +26,9 @@ package struct RoutingTable: Sendable {
     struct Bucket: Sendable {
         var peers: [TablePeer] = []
         var waiting: [TablePeer] = []
-        /// When a peer last lost its place to a nearer one.
+        /// When a peer last lost its place to a nearer one, and to a guest.
         var lastSwap = MonotonicInstant.zero
+        var lastGuest = MonotonicInstant.zero
     }
 
     package let own: NodeID
@@ -50,9 +54,11 @@ package struct RoutingTable: Sendable {
 
     // MARK: Changing
 
-    /// Enters or refreshes a node that was heard at `now`. Its newest addresses replace the old ones.
+    /// Enters or refreshes a node that was heard at `now`. Its newest addresses replace the old ones. `isGuest`: it came by
+    /// itself, and was not asked.
     package mutating func observe(
-        _ contact: Contact, coordinate: Coordinate? = nil, roundTrip: Interval?, at now: MonotonicInstant
+        _ contact: Contact, coordinate: Coordinate? = nil, roundTrip: Interval?, isGuest: Bool = false,
+        at now: MonotonicInstant
     ) -> Outcome {
         guard contact.id != own, !contact.addresses.isEmpty else { return .refused }
         let index = bucketIndex(of: contact.id)
@@ -68,9 +74,10 @@ package struct RoutingTable: Sendable {
             return .added
         }
         let census = census(ofBucket: index, at: now)
-        if let (position, isForNearness) = giver(to: peer, census, inBucket: index, at: now) {
+        if let (position, reason) = giver(to: peer, isGuest: isGuest, census, inBucket: index, at: now) {
             removePeer(at: position, inBucket: index)
-            peer.isChosenNear = isForNearness
+            peer.isChosenNear = reason == .nearness
+            peer.isGuest = reason == .variety
             enter(peer, contact.addresses, inBucket: index)
             return .added
         }
@@ -112,6 +119,15 @@ package struct RoutingTable: Sendable {
         else { return false }
         buckets[index].peers[position].isUnderTest = true
         return true
+    }
+
+    /// Somebody has named `id`. Nothing where it is not in the table, or a sibling.
+    package mutating func noteMention(of id: NodeID) {
+        let index = bucketIndex(of: id)
+        guard index < buckets.count, !isSibling(id), let position = position(of: id, inBucket: index) else { return }
+        buckets[index].peers[position].mention()
+        guard buckets[index].peers[position].mentions == TablePeer.mostMentions else { return }
+        for position in buckets[index].peers.indices { buckets[index].peers[position].halveMentions() }
     }
 
     // MARK: Inside
@@ -203,9 +219,16 @@ package struct RoutingTable: Sendable {
         var mostFailing: Int?
         /// Silent for longest; of several the one that came first.
         var oldest: Int?
+        /// Of those who are no guests.
         var farthest: Int?
         var farthestChosen: Int?
         var chosen = 0
+        /// Of the guests, and of the settled, the one that others name most; of several the one that came first.
+        var famousGuest: Int?
+        var famousSettled: Int?
+        var guests = 0
+        /// Neither chosen nor guests.
+        var settled = 0
     }
 
     private func census(ofBucket index: Int, at now: MonotonicInstant) -> Census {
@@ -216,6 +239,9 @@ package struct RoutingTable: Sendable {
             guard let time = peers[position].roundTrip else { return false }
             return other.map { time > peers[$0].roundTrip ?? .zero } ?? true
         }
+        func isMoreFamous(_ position: Int, than other: Int?) -> Bool {
+            other.map { peers[position].mentions > peers[$0].mentions } ?? true
+        }
         for position in peers.indices where !isSibling(peers[position].id) {
             if census.mostFailing.map({ peers[position].failures > peers[$0].failures }) ?? true {
                 census.mostFailing = position
@@ -223,34 +249,54 @@ package struct RoutingTable: Sendable {
             if census.oldest.map({ peers[position].silence(at: tick) > peers[$0].silence(at: tick) }) ?? true {
                 census.oldest = position
             }
+            guard !peers[position].isGuest else {
+                census.guests += 1
+                if isMoreFamous(position, than: census.famousGuest) { census.famousGuest = position }
+                continue
+            }
             if isFarther(position, than: census.farthest) { census.farthest = position }
-            guard peers[position].isChosenNear else { continue }
+            guard peers[position].isChosenNear else {
+                census.settled += 1
+                if isMoreFamous(position, than: census.famousSettled) { census.famousSettled = position }
+                continue
+            }
             census.chosen += 1
             if isFarther(position, than: census.farthestChosen) { census.farthestChosen = position }
         }
         return census
     }
 
+    private enum Reason { case absence, nearness, variety }
+
     /// Who gives up its place to `newcomer` in a full bucket: one that fails, one silent for longer than it is trusted,
-    /// or one much farther in time.
+    /// one much farther in time, or, to a guest, an earlier guest or anybody.
     private mutating func giver(
-        to newcomer: TablePeer, _ census: Census, inBucket index: Int, at now: MonotonicInstant
-    ) -> (position: Int, isForNearness: Bool)? {
+        to newcomer: TablePeer, isGuest: Bool, _ census: Census, inBucket index: Int, at now: MonotonicInstant
+    ) -> (position: Int, reason: Reason)? {
         let peers = buckets[index].peers
-        if let failing = census.mostFailing, peers[failing].failures >= 2 { return (failing, false) }
+        if let failing = census.mostFailing, peers[failing].failures >= 2 { return (failing, .absence) }
         if let silent = census.oldest, peers[silent].silence(at: TablePeer.tick(now)) > TablePeer.ticks(trust) {
-            return (silent, false)
+            return (silent, .absence)
+        }
+        let maySettledLeave = census.settled > configuration.settledPerBucket
+        if isGuest, now - buckets[index].lastGuest >= configuration.swapInterval {
+            let hasRoom = census.guests < configuration.guestsPerBucket && maySettledLeave
+            if let loser = hasRoom ? census.famousSettled : census.famousGuest {
+                buckets[index].lastGuest = now
+                return (loser, .variety)
+            }
         }
         guard let roundTrip = newcomer.roundTrip, now - buckets[index].lastSwap >= configuration.swapInterval else {
             return nil
         }
-        // Once half the bucket was chosen for nearness, only those can lose their place to somebody nearer still.
-        let loser = census.chosen < configuration.bucketSize / 2 ? census.farthest : census.farthestChosen
+        // Once enough were chosen for nearness, only those can lose their place to somebody nearer still.
+        let mayChoose = census.chosen < configuration.chosenPerBucket && maySettledLeave
+        let loser = mayChoose ? census.farthest : census.farthestChosen
         guard let loser, let time = peers[loser].roundTrip, roundTrip * 3 / 2 + .milliseconds(10) < time else {
             return nil
         }
         buckets[index].lastSwap = now
-        return (loser, true)
+        return (loser, .nearness)
     }
 
     private mutating func peersChanged() {

@@ -19,13 +19,15 @@ package struct TablePeer: Sendable {
         static var hasCoordinate: UInt8 { 0x08 }
         static var isChosenNear: UInt8 { 0x10 }
         static var isUnderTest: UInt8 { 0x20 }
+        static var isGuest: UInt8 { 0x40 }
     }
 
     private var place = Coordinate.origin
     private var roundTripSteps: UInt16 = 0
     private var port: UInt16 = 0
     private(set) var heardTick: UInt32
-    package private(set) var failures: UInt8 = 0
+    /// Failures in the lower half, mentions in the upper.
+    private var counts: UInt8 = 0
     private var marks: UInt8 = 0
     /// Where the table keeps the addresses, if not here.
     var elsewhere: UInt16 = 0
@@ -65,10 +67,33 @@ package struct TablePeer: Sendable {
         roundTripSteps == 0 ? nil : Interval(nanoseconds: Int64(roundTripSteps) * 62_500)
     }
 
+    /// Requests in a row that stayed unanswered, up to 15.
+    package private(set) var failures: UInt8 {
+        get { counts & 0x0f }
+        set { counts = counts & 0xf0 | min(newValue, 0x0f) }
+    }
+
+    /// How often others have named it of late, up to `mostMentions`, beside its bucket's others: how widely it is known.
+    private(set) var mentions: UInt8 {
+        get { counts >> 4 }
+        set { counts = counts & 0x0f | min(newValue, Self.mostMentions) << 4 }
+    }
+
+    static var mostMentions: UInt8 { 15 }
+
+    mutating func mention() { mentions += 1 }
+    mutating func halveMentions() { mentions /= 2 }
+
     /// It took its place for being near in time, not for having been there first.
     var isChosenNear: Bool {
         get { marks & Mark.isChosenNear != 0 }
         set { marks = newValue ? marks | Mark.isChosenNear : marks & ~Mark.isChosenNear }
+    }
+
+    /// It took its place for having come to this node by itself.
+    var isGuest: Bool {
+        get { marks & Mark.isGuest != 0 }
+        set { marks = newValue ? marks | Mark.isGuest : marks & ~Mark.isGuest }
     }
 
     /// A ping is on its way, because somebody waits for its place or it was silent for long.
@@ -97,7 +122,7 @@ package struct TablePeer: Sendable {
 
     mutating func fail() {
         isUnderTest = false
-        if failures < .max { failures += 1 }
+        failures += 1
     }
 
     // MARK: Addresses

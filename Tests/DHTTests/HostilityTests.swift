@@ -89,6 +89,35 @@ import Testing
         #expect(node.dht.table.contacts.map(\.id) == [peer.contact.id])
     }
 
+    /// A first request may be a replay: who sent it is entered when its link is open, unless it cannot be dialled.
+    @Test func aStrangerEntersWhenItsLinkIsOpen() {
+        let (swarm, node, peer) = pair()
+        func open(_ peer: VirtualNode) {
+            let confirmed = Peer(
+                contact: peer.contact, address: peer.contact.addresses.first ?? .unspecified, isConfirmed: true)
+            swarm.call(node) { node, now in node.dht.confirm(confirmed, at: now, into: &node.out) }
+        }
+        open(peer)
+        #expect(node.dht.table.isEmpty, "it has asked nothing")
+        let place = Coordinate.origin
+        swarm.deliver(
+            .findNode(RequestID(1), isClient: true, from: place, target: .zero), from: peer, to: node,
+            isConfirmed: false)
+        open(peer)
+        #expect(node.dht.table.isEmpty, "nobody can dial it")
+        let request = DHTMessage.findNode(RequestID(2), isClient: false, from: place, target: .zero)
+        swarm.deliver(request, from: peer, to: node, isConfirmed: false)
+        #expect(node.dht.table.isEmpty)
+        open(peer)
+        #expect(node.dht.table.entry(of: peer.contact.id)?.coordinate == place)
+        // A flood of first requests whose links never open only makes this node forget who else has called.
+        swarm.call(node) { node, now in node.dht.remove(peer.contact.id, at: now) }
+        swarm.deliver(request, from: peer, to: node, isConfirmed: false)
+        for _ in 0..<100 { swarm.deliver(request, from: swarm.addNode(), to: node, isConfirmed: false) }
+        open(peer)
+        #expect(node.dht.table.isEmpty)
+    }
+
     /// A node that answers every GET with what it likes.
     private func lie(_ answer: (RequestID, GetQuery) -> DHTMessage) throws -> (VirtualNode, DHTEvent?) {
         let (swarm, node, liar) = pair()

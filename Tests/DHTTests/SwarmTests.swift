@@ -74,6 +74,88 @@ import Testing
         for node in swarm.nodes where node.isAlive { #expect(swarm.find("demo", from: node)?.isNotFound == true) }
     }
 
+    /// Beyond the region asked about an answer names a few to lead on; within it everybody; and nobody beside the record.
+    @Test func answersNameAsManyAsAreOfUse() throws {
+        let swarm = Self.swarm(of: 160, k: 20, seed: 17)
+        swarm.run(for: .seconds(120))
+        let (asker, node) = (swarm.nodes[0], swarm.nodes[80])
+        var named: [Int] = []
+        swarm.onSend = { from, to, bytes in
+            guard from == 80, to == 0 else { return }
+            switch try? DHTMessage.parse(bytes.span, suite: swarm.suite).message {
+            case .contacts(_, _, let contacts): named.append(contacts.count)
+            case .values(_, _, _, _, let closer): named.append(closer.count)
+            default: break
+            }
+        }
+        var far = node.contact.id.bytes
+        far.word0 ^= 1 << 63
+        for target in [node.contact.id.bytes, far] {
+            swarm.deliver(
+                .findNode(RequestID(1), isClient: false, from: nil, target: target), from: asker, to: node)
+        }
+        #expect(named[0] > 15)
+        #expect(named[1] >= 8 && named[1] < named[0])
+        let name = try #require(StreamName("demo"))
+        swarm.onSend = nil
+        swarm.publish("demo", at: node)
+        swarm.run(for: .seconds(2))
+        var found: [Int] = []
+        swarm.onSend = { from, to, bytes in
+            let message = try? DHTMessage.parse(bytes.span, suite: swarm.suite).message
+            guard from == 80, to == 0, case .values(_, _, _, let records, let closer)? = message else { return }
+            found += [records.count, closer.count]
+        }
+        let query = GetQuery(key: RecordPlace.path(name.text), kinds: .location)
+        swarm.deliver(.get(RequestID(2), isClient: false, from: nil, query), from: asker, to: node)
+        #expect(found == [1, 0])
+    }
+
+    /// A publisher looks for its holders once; from then on these tell it of newcomers, at a fraction of the requests.
+    @Test func holdersTellOfNewcomers() throws {
+        let swarm = Self.swarm(of: 120, k: 8, seed: 23)
+        swarm.run(for: .seconds(120))
+        let publisher = swarm.nodes[7]
+        let name = try #require(StreamName("demo"))
+        let key = RecordPlace.path(name.text)
+        var asked = 0
+        swarm.onSend = { from, _, bytes in
+            let message = try? DHTMessage.parse(bytes.span, suite: swarm.suite).message
+            if from == 7, case .findNode? = message { asked += 1 }
+        }
+        swarm.publish("demo", at: publisher)
+        swarm.run(for: .seconds(10))
+        let first = asked
+        // A newcomer next to the key: nearer than anybody.
+        var samples = Samples(seed: 23)
+        var identity = samples.identity(swarm.suite)
+        while !swarm.nodes.allSatisfy({ identity.id.distance(to: key) < $0.contact.id.distance(to: key) }) {
+            identity = samples.identity(swarm.suite)
+        }
+        var configuration = DHTConfiguration()
+        configuration.bucketSize = 8
+        let node = swarm.addNode(identity: identity, configuration)
+        swarm.bootstrap(node, [swarm.nodes[50].contact])
+        asked = 0
+        swarm.run(for: .seconds(80))
+        #expect(node.dht.store.counts.living > 0, "it was told of, and holds the record")
+        #expect(asked > 0 && asked < first * 2 / 3)
+    }
+
+    /// At rest a node calls on others now and then, ever more rarely, and becomes their guest.
+    @Test func everybodyCallsOnStrangers() {
+        let swarm = Self.swarm(of: 100, k: 4, seed: 29)
+        swarm.run(for: .seconds(60))
+        let before = swarm.nodes.map { $0.dht.traffic[.lookupsStarted] }
+        swarm.run(for: .seconds(600))
+        for (node, early) in zip(swarm.nodes, before) {
+            let explorations = node.dht.traffic[.lookupsStarted] - early
+            #expect(explorations >= 2 && explorations <= 8)
+        }
+        let guests = swarm.nodes.count { $0.dht.table.entries.contains { $0.isGuest } }
+        #expect(guests > 50)
+    }
+
     @Test func aNameIsHeldByWhoCameFirst() throws {
         let swarm = Self.swarm(of: 8, k: 4, seed: 21)
         let name = try #require(StreamName("demo"))

@@ -236,7 +236,9 @@ final class VirtualSwarm {
     private func confirm(_ opener: Int, at node: VirtualNode) {
         guard node.isAlive, nodes[opener].isAlive else { return }
         call(node) { node, now in
-            node.dht.observe(nodes[opener].contact, roundTrip: nil, at: now, into: &node.out)
+            let contact = nodes[opener].contact
+            let peer = Peer(contact: contact, address: contact.addresses.first ?? .unspecified, isConfirmed: true)
+            node.dht.confirm(peer, at: now, into: &node.out)
         }
     }
 

@@ -199,9 +199,11 @@ package struct SwarmMachine: ~Copyable, Machine {
         for _ in 0..<Self.settleRounds {
             sendMessages(at: now, into: &out)
             var isQuiet = true
-            // Links tell nobody anything new: the DHT hears of members by `joined` and of others by its own messages, and
-            // whether a node is gone each machine finds out by its own.
-            while scratch.linkEvents.popFirst() != nil {}
+            // Whether a node is gone each machine finds out by its own.
+            while let event = scratch.linkEvents.popFirst() {
+                guard case .established(let peer) = event else { continue }
+                discovery.dht.confirm(peer, at: now, into: &scratch.messages)
+            }
             while let event = scratch.memberEvents.popFirst() {
                 isQuiet = false
                 handle(event, at: now, events: &events)
