@@ -15,12 +15,21 @@ package final class SequenceChecker: Checker {
     }
 
     /// An older PUT may leave after a newer one: it waited for a handshake (5 s at most), or is repeated for a silent
-    /// holder (2 s). Sequences are milliseconds; no signing steps back by as much as this.
-    private static var slack: UInt64 { 10_000 }
+    /// holder (2 s), and meanwhile its node may have stood still, twice for 8 s at the worst. Sequences are milliseconds.
+    private static var slack: UInt64 { 24_000 }
+
+    /// A node's wall clock as its last PUT showed it, and by how much it was last set forward, and when.
+    private struct Wall {
+        var offset: Int64
+        var leap: UInt64 = 0
+        var leaptAt: UInt64 = 0
+    }
 
     package let name = "sequences"
     package let interests: CheckerInterests = .sendings
     package weak var log: ViolationLog?
+    /// By node. A PUT signed before its node's clock was set forward is older by the leap than one signed after it.
+    private var walls: [Wall?] = []
     private var statements = WordTable<Statement>(limit: 1 << 20, empty: Statement())
     /// Records seen, so that a test knows that something was looked at.
     package private(set) var seen = 0
@@ -49,8 +58,9 @@ package final class SequenceChecker: Checker {
         for byte in record.name.utf8 { key = (key ^ UInt64(byte)) &* 0x9e37_79b9_7f4a_7c15 }
         var body: UInt64 = 0
         for byte in record.body { body = (body ^ UInt64(byte)) &* 0x9e37_79b9_7f4a_7c15 }
+        let slack = Self.slack + leap(of: node, in: simulation)
         if let before = statements[key] {
-            if record.sequence < before.sequence, before.sequence - record.sequence <= Self.slack { return }
+            if record.sequence < before.sequence, before.sequence - record.sequence <= slack { return }
             if record.sequence < before.sequence {
                 violate(
                     "sequence of \(record.name) fell from \(before.sequence) to \(record.sequence)", at: node,
@@ -60,5 +70,18 @@ package final class SequenceChecker: Checker {
             }
         }
         statements[key] = Statement(sequence: record.sequence, body: body)
+    }
+
+    /// By how many milliseconds the node's wall clock was set forward within the slack. Set back it excuses nothing.
+    private func leap(of node: SimulatedNode, in simulation: Simulation) -> UInt64 {
+        while walls.count <= node.index { walls.append(nil) }
+        let offset = node.clock.wallOffsetMilliseconds
+        var wall = walls[node.index] ?? Wall(offset: offset)
+        if offset != wall.offset {
+            if offset > wall.offset { (wall.leap, wall.leaptAt) = (UInt64(offset - wall.offset), simulation.now) }
+            wall.offset = offset
+        }
+        walls[node.index] = wall
+        return simulation.now - wall.leaptAt <= Self.slack * 1_000_000 ? wall.leap : 0
     }
 }
