@@ -167,13 +167,21 @@ import Testing
         #expect(swarm.caught == [])
         let node = swarm.simulation.nodes[1]
         let identity = swarm.simulation.configuration(of: 1, life: 0).identity
-        for sequence in [20_000, 9_999] as [UInt64] {
+        func note(_ sequence: UInt64) {
             var statement = RecordStatement(
                 kind: .streamOrigin, publisher: identity.contact(at: AddressList(node.address)), sequence: sequence,
                 lifetime: .seconds(30))
             statement.name = "live/two"
             checker.note(Record(statement, by: identity), by: node, in: swarm.simulation)
         }
+        note(50_000)
+        note(26_000)
+        #expect(swarm.caught == [], "a PUT that waited")
+        node.clock.wallOffsetMilliseconds += 30_000
+        note(80_000)
+        note(26_000)
+        #expect(swarm.caught == [], "one that waited while the clock was set forward")
+        note(25_999)
         #expect(swarm.caught == ["sequences"])
     }
 
