@@ -15,8 +15,6 @@ struct Callers: Sendable {
     /// Oldest first.
     private var callers: [Caller] = []
 
-    var count: Int { callers.count }
-
     mutating func note(_ id: NodeID, _ place: Coordinate?) {
         callers.removeAll { $0.word0 == id.bytes.word0 }
         if callers.count == Self.limit { callers.removeFirst() }
