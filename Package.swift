@@ -21,7 +21,8 @@ let isCoreOnly = Context.environment["MAFALDA_CORE"] == "1"
 let scenarios = [
     "quiet", "discovery", "churn", "liars", "crash", "partition", "mass-death", "paths", "tree", "flash-crowd",
     "balance", "everything", "calibrate", "dht-latency", "dht-publish", "dht-absence", "dht-churn-10min",
-    "dht-churn-1.4min", "dht-liars-20", "dht-liars-30", "dht-liars-50", "dht-ground-ids", "dht-hot", "dht-rest",
+    "dht-churn-1.4min", "dht-liars-20", "dht-liars-30", "dht-liars-50", "dht-ground-ids",
+    "dht-ground-silent", "dht-ground-publish", "dht-hot", "dht-rest",
 ]
 
 /// `MAFALDA_FUZZ=1 swift build` (scripts/fuzz) builds the core alone, instrumented, and one libFuzzer program.

@@ -23,6 +23,8 @@ package enum ScenarioLibrary {
         ("dht-liars-30", PackageResources.dht_liars_30_yaml),
         ("dht-liars-50", PackageResources.dht_liars_50_yaml),
         ("dht-ground-ids", PackageResources.dht_ground_ids_yaml),
+        ("dht-ground-silent", PackageResources.dht_ground_silent_yaml),
+        ("dht-ground-publish", PackageResources.dht_ground_publish_yaml),
         ("dht-hot", PackageResources.dht_hot_yaml),
         ("dht-rest", PackageResources.dht_rest_yaml),
     ]

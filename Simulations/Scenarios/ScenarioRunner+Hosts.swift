@@ -109,7 +109,7 @@ extension ScenarioRunner {
             let chosen = free.shuffled(using: &generator).prefix(count)
             for index in chosen { hosts.roles[index] = plan }
             hosts.collusions[plan.name] = Collusion()
-            guard plan.behaviour == .grind, let name = firstName else { continue }
+            guard plan.isGround, let name = firstName else { continue }
             let ground = IDGrinder.grind(
                 chosen.count, near: RecordPlace.path(name.text), bits: IDGrinder.bits(against: scenario.nodes),
                 suite: simulation.suite, using: &generator)
@@ -141,7 +141,7 @@ extension ScenarioRunner {
         let conduct: any Conduct
         switch role.behaviour {
         case .lie, .grind: conduct = LyingConduct(collusion, .lying)
-        case .silent: conduct = LyingConduct(collusion, .silent)
+        case .silent, .grindSilent: conduct = LyingConduct(collusion, .silent)
         case .forget: conduct = LyingConduct(collusion, .forgetful)
         case .drop, .replay: conduct = DroppingConduct(share: 0.5, using: draws)
         case .forge: conduct = ForgingConduct(firstName.map { [$0] } ?? [], using: draws)

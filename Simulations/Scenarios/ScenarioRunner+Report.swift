@@ -93,10 +93,17 @@ extension ScenarioRunner {
     private func publishFigures() -> [Figure] {
         guard !truth.streams.isEmpty else { return [] }
         var times = publications.times
+        var perMinute: Double?
+        // Nodes that have gone took their counts with them.
+        if let before, let after, truth.liveCount > 0, hosts.crashes == 0 {
+            let minutes = Double(after.time - before.time) / 60_000_000_000 * Double(truth.liveCount)
+            perMinute = Double(after.publishingRequests - before.publishingRequests) / minutes
+        }
         return [
             Figure("streams_published", truth.streams.count), Figure("streams_live", truth.liveCount),
             Figure("publish_ms_p50", times.quantile(0.5)), Figure("publish_ms_p99", times.quantile(0.99)),
             Figure("publish_refused_count", publications.refused),
+            Figure("publish_requests_per_stream_minute", perMinute),
         ]
     }
 

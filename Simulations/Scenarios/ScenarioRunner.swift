@@ -148,11 +148,16 @@ struct TrafficSample {
     let nodesUp: Int
     /// Answers that each node's DHT has given in its present life.
     let answers: [UInt64]
+    /// What all that are up have sent in order to publish.
+    let publishingRequests: UInt64
 
     init(_ runner: ScenarioRunner) {
         time = runner.now
         traffic = runner.simulation.traffic
         nodesUp = runner.simulation.nodes.count { $0.isUp }
         answers = runner.simulation.nodes.map { $0.swarm?.machine.dhtTraffic[.answersSent] ?? 0 }
+        publishingRequests = runner.simulation.nodes.reduce(0) { sum, node in
+            sum + (node.swarm?.machine.dhtTraffic[.publishingRequestsSent] ?? 0)
+        }
     }
 }

@@ -84,10 +84,13 @@ package struct AdversaryPlan: Sendable {
         case slander
         /// Lies, with an id ground next to the key of the first stream.
         case grind
+        /// The same, and silent.
+        case grindSilent = "grind-silent"
     }
 
     package var name: String
     package var behaviour = Behaviour.lie
+    var isGround: Bool { behaviour == .grind || behaviour == .grindSilent }
     /// Of all nodes; the seeds stay honest.
     package var share = 0.0
     /// Beside the share.

@@ -38,9 +38,10 @@ struct ActiveLookup: Sendable {
     let query: GetQuery?
     var gathered = GatheredRecords()
     var pages = PageReader()
-    /// The nearest to the target of those who answered without a living origin: where a copy of it would help others.
-    private(set) var emptyHanded: Contact?
-    let endsAt: MonotonicInstant
+    /// Of those who answered without a living origin the first few, whom others are likely to ask as well, and (last) the
+    /// nearest to the target of the rest: where a copy of it would help.
+    private(set) var emptyHanded: [Contact] = []
+    let startedAt: MonotonicInstant
     /// Something happened since the search was last driven.
     var isDirty = false
 
@@ -53,13 +54,15 @@ struct ActiveLookup: Sendable {
         self.search = search
         self.region = region
         self.query = query
-        endsAt = startedAt + Self.longest
+        self.startedAt = startedAt
     }
 
+    var endsAt: MonotonicInstant { startedAt + Self.longest }
+
     mutating func noteEmptyHanded(_ peer: Contact) {
-        let target = search.target
-        if let known = emptyHanded, known.id.distance(to: target) <= peer.id.distance(to: target) { return }
-        emptyHanded = peer
+        guard emptyHanded.count == DHTLimits.copiesOffered else { return emptyHanded.append(peer) }
+        let (target, last) = (search.target, emptyHanded.count - 1)
+        if peer.id.distance(to: target) < emptyHanded[last].id.distance(to: target) { emptyHanded[last] = peer }
     }
 }
 

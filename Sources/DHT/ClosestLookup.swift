@@ -9,7 +9,7 @@ import SwarmCore
 /// The search makes for the `width` nearest nodes of all that were named: they must have answered, but for a quarter that
 /// may be late. Of the candidates that may still count it asks first who promises most for the time it takes: the
 /// predicted round trip, and a price for each bit of distance from the target's region; inside the region all are equally
-/// good and only time counts.
+/// good and only time counts. A draw of up to once more that time keeps nodes from all choosing the same well-placed few.
 ///
 /// Liars name each other, answer at once, and so take all the nearest places. Hence a search whose full end is wanted is
 /// wide: of this node's own peers the `seedsFollowed` nearest, and of every answer the `namesFollowed` nearest it names,
@@ -18,6 +18,11 @@ import SwarmCore
 /// cost no more than those few. What one seed leads to is asked no sooner than what others lead to that were asked less,
 /// so that invented names use up their own share. (S/Kademlia, §4.4, keeps disjoint paths apart for the same purpose; there
 /// a single liar ends a path.)
+///
+/// Where an answer ends the search (`sparesSurroundings`) the nodes around the region are asked few at a time while others
+/// may still have a copy: after n answers in vain n(n - 1)/2 of them may be in the air, one if nobody else is, and any number once
+/// the region itself has answered in vain. So the nodes around a key that everybody asks for do not get most of all
+/// questions.
 ///
 /// Ids ground next to the key would fill the answers of honest nodes too. Hence many of a wide search's seeds are asked
 /// about four other points of the target's region, whose nearest nodes are found in the same way.
@@ -39,6 +44,8 @@ package struct ClosestLookup: Sendable {
         package var partWidth = 4
         /// Wide from the start: nothing can end the search early. Otherwise from the region's first answer on.
         package var isWideFromStart = false
+        /// Whether nodes around the region are asked few at a time as long as it has not answered.
+        package var sparesSurroundings = false
         /// The holders' region around the target; without one distance counts to the end.
         package var region: HolderRegion?
         /// What is assumed of the way to a node of which nothing is known.
@@ -101,6 +108,8 @@ package struct ClosestLookup: Sendable {
     private var isWide = false
     private var turn = 0
     private var insideAnswered = 0
+    /// Of those in flight the ones around the region, where they are spared.
+    private var nearInFlight = 0
     /// Peers asked and not yet late; never above the parallelism of the moment.
     package private(set) var inFlight = 0
     /// Peers asked and late; with those in flight never above twice the parallelism.
@@ -246,14 +255,32 @@ package struct ClosestLookup: Sendable {
     }
 
     private mutating func leave(_ place: Int, for state: State) {
-        if candidates[place].state == .asked { inFlight -= 1 } else { late -= 1 }
+        if candidates[place].state == .asked {
+            inFlight -= 1
+            if isSpared(place) { nearInFlight -= 1 }
+        } else {
+            late -= 1
+        }
         candidates[place].state = state
+    }
+
+    /// Whether `place` is so near the key that it is asked late and seldom; nobody is where that would be most of the swarm.
+    private func isSpared(_ place: Int) -> Bool {
+        guard parameters.sparesSurroundings, let region = parameters.region else { return false }
+        return region.radius < UInt64.max / 16 && region.contains(candidates[place].contact.id, within: 8)
+    }
+
+    /// Whether `place` has to wait for what others say.
+    private func isHeld(_ place: Int) -> Bool {
+        guard inFlight > 0, insideAnswered == 0 else { return false }
+        return nearInFlight >= answeredCount * (answeredCount - 1) / 2 && isSpared(place)
     }
 
     private mutating func ask(_ place: Int) -> Step {
         candidates[place].state = .asked
         asksOfRoot[Int(candidates[place].root)] += 1
         inFlight += 1
+        if isSpared(place) { nearInFlight += 1 }
         asked += 1
         return .ask(candidates[place].contact, toward: aims[Int(candidates[place].aim)])
     }
@@ -287,7 +314,9 @@ package struct ClosestLookup: Sendable {
             }
             counted += 1
             if state == .new || state == .asked { isBlocked = true }
-            if state == .new, best.map({ candidates[place].score < candidates[$0].score }) ?? true { best = place }
+            if state == .new, best.map({ candidates[place].score < candidates[$0].score }) ?? true, !isHeld(place) {
+                best = place
+            }
             if counted == parameters.width { break }
         }
         // With nobody left to take their place the late ones are waited for.
@@ -314,8 +343,8 @@ package struct ClosestLookup: Sendable {
         var isBlocked = false
         for rank in 0..<width where nearest[rank] >= 0 {
             let state = candidates[nearest[rank]].state
-            if state == .new { return (false, nearest[rank]) }
-            if state == .asked { isBlocked = true }
+            if state == .new, !isHeld(nearest[rank]) { return (false, nearest[rank]) }
+            if state == .new || state == .asked { isBlocked = true }
         }
         return (!isBlocked, nil)
     }
@@ -324,6 +353,7 @@ package struct ClosestLookup: Sendable {
     private func surveyFollowed() -> (isDone: Bool, best: Int?) {
         var followed = 0
         var awaited = 0
+        var isAnyHeld = false
         var best: Int?
         func cost(_ place: Int) -> (UInt16, Int32) {
             (asksOfRoot[Int(candidates[place].root)], candidates[place].score)
@@ -332,10 +362,14 @@ package struct ClosestLookup: Sendable {
             followed += 1
             if candidates[place].state == .asked { awaited += 1 }
             guard candidates[place].state == .new else { continue }
+            guard !isHeld(place) else {
+                isAnyHeld = true
+                continue
+            }
             if best.map({ cost(place) < cost($0) }) ?? true { best = place }
         }
         let spared = parameters.awaitsAll ? 0 : followed / 16
-        return (best == nil && awaited <= spared, best)
+        return (best == nil && !isAnyHeld && awaited <= spared, best)
     }
 
     /// The nearest have answered, and nobody of the region was among them. False where the search is wide already.
@@ -406,11 +440,14 @@ package struct ClosestLookup: Sendable {
     }
 
     /// What asking costs: the way there, and a quarter of a usual round trip for each bit still missing to the region
-    /// (a node with full buckets of 20 names one about four bits nearer, at the price of one more round trip).
+    /// (a node with full buckets of 20 names one about four bits nearer, at the price of one more round trip). The way
+    /// counts once to twice, by a draw that differs from node to node and from target to target.
     private func score(_ time: Int32, _ distance: Bytes32) -> Int32 {
         let typical = Int32(clamping: parameters.typicalRoundTrip.nanoseconds / 62_500)
         let missing = Self.logarithm(distance.word0) - Self.logarithm(parameters.region?.radius ?? 0)
-        return (time > 0 ? time : typical) + max(0, missing) * typical / (16 * 4)
+        let way = Int64(time > 0 ? time : typical)
+        let draw = ((distance.word1 ^ target.word1 ^ own.bytes.word0) &* 0x9E37_79B9_7F4A_7C15) >> 48
+        return Int32(clamping: way + (way * Int64(draw)) >> 16) + max(0, missing) * typical / (16 * 4)
     }
 
     /// The logarithm to base 2, in sixteenths, linear between powers; 0 for 0.

@@ -198,16 +198,8 @@ struct CopyCache: Sendable {
 
 /// How long a copy stays in a cache.
 package enum CopyStay {
-    /// Near the key. A withdrawn stream lives on in caches no longer than this after its holders know of the end.
+    /// A withdrawn stream lives on in caches no longer than this after its holders know of the end.
     package static var longest: Interval { .seconds(5) }
-    /// Far from it, where few come by.
-    package static var far: Interval { .seconds(1) }
     /// Less is not worth a message.
     package static var shortest: Interval { .milliseconds(500) }
-
-    /// The farther from the holders, the shorter: half a second less for each doubling of the nodes that lie nearer to
-    /// the key than the cache, beyond the k nearest. `halvings` counts those doublings.
-    package static func limit(halvings: Int) -> Interval {
-        max(far, longest - .milliseconds(500) * Int64(min(max(0, halvings), 8)))
-    }
 }

@@ -3,22 +3,25 @@ import SwarmCrypto
 
 /// Caching: what a lookup found is left behind along its way (Kademlia, §2.3).
 ///
-/// A copy travels one step: only what a holder said is copied, never a copy, so that a withdrawn stream lives on for no
-/// longer than one stay (`CopyStay.longest`) after its holders know of the end. A cache only ever adds answers, hence it
-/// never makes a living stream "not live".
+/// A copy of a copy ends when that one does: what a cache says is left of it only shrinks on the way. So a withdrawn stream
+/// lives on for no longer than one stay (`CopyStay.longest`) after its holders know of the end, however many pass it on.
+/// A cache only ever adds answers, hence it never makes a living stream "not live".
 extension DHT {
-    /// A lookup for a stream has ended. This node keeps copies of what holders told it, to answer others with, and offers
-    /// them to `missing`: of the nodes that answered without the record the one nearest to the key, or nil.
-    mutating func spreadCopies(
-        of found: GatheredRecords, key: Bytes32, to missing: Contact?, at now: Now, into out: inout MessageOutbox
-    ) {
-        let stay = CopyStay.limit(halvings: halvings(to: key))
+    /// A lookup for a stream has ended. This node keeps copies of what it was told, to answer others with, and offers them
+    /// to nodes that answered without the record. From what is left of them goes twice the time that the lookup took: as
+    /// much as the way here, and on to nodes that have answered within it, may have cost.
+    mutating func spreadCopies(of lookup: ActiveLookup, at now: Now, into out: inout MessageOutbox) {
+        let key = lookup.search.target
         let isClient = configuration.isClientOnly
-        for held in found.copies {
-            _ = keepCopy(held, key: key, stay: stay, from: nil, at: now)
-            guard let missing else { continue }
-            let isSent = ask(missing, .offer, at: now, into: &out) { .offerCopy($0, isClient: isClient, held) }
-            if isSent { traffic.add(.copiesOffered) }
+        for held in lookup.gathered.copies {
+            let left = held.remaining - (now.monotonic - lookup.startedAt) * 2
+            guard left >= CopyStay.shortest else { continue }
+            let copy = HeldRecord(record: held.record, remaining: left, isCopy: true)
+            _ = keepCopy(copy, key: key, from: nil, at: now)
+            for peer in lookup.emptyHanded {
+                let isSent = ask(peer, .offer, at: now, into: &out) { .offerCopy($0, isClient: isClient, copy) }
+                if isSent { traffic.add(.copiesOffered) }
+            }
         }
     }
 
@@ -28,8 +31,7 @@ extension DHT {
         let key = copy.record.key
         let isCounted = !peer.address.isLoopback && !peer.address.isPrivate
         let source = CopyCache.Source(node: peer.id, subnet: isCounted ? peer.address.subnet : nil)
-        let stay = CopyStay.limit(halvings: halvings(to: key))
-        switch keepCopy(copy, key: key, stay: stay, from: source, at: now) {
+        switch keepCopy(copy, key: key, from: source, at: now) {
         case .stored:
             traffic.add(.copiesStored)
             return PutAnswer(.stored)
@@ -41,10 +43,10 @@ extension DHT {
     }
 
     private mutating func keepCopy(
-        _ copy: HeldRecord, key: Bytes32, stay: Interval, from source: CopyCache.Source?, at now: Now
+        _ copy: HeldRecord, key: Bytes32, from source: CopyCache.Source?, at now: Now
     ) -> CopyCache.Outcome {
         let record = copy.record
-        let stay = min(stay, copy.remaining, record.lifetime)
+        let stay = min(CopyStay.longest, copy.remaining, record.lifetime)
         if let reason = store.refusalOfCopy(record, key: key) { return .refused(reason) }
         if let early = store.cache.refusal(of: record, key: key, stay: stay, from: source, at: now.monotonic) {
             return early
@@ -55,15 +57,6 @@ extension DHT {
             record, key: key, remaining: min(copy.remaining, record.lifetime), stay: stay, from: source,
             at: now.monotonic)
         return .stored
-    }
-
-    /// By how many doublings of the number of nodes this node lies farther from `key` than the k nearest do, as its own
-    /// neighbourhood shows their density.
-    private func halvings(to key: Bytes32) -> Int {
-        let neighbours = table.closest(to: identity.id.bytes, limit: configuration.bucketSize)
-        guard neighbours.count == configuration.bucketSize, let farthest = neighbours.last else { return 0 }
-        let reach = farthest.contact.id.distance(to: identity.id.bytes).leadingZeroBitCount
-        return max(0, reach - identity.id.distance(to: key).leadingZeroBitCount)
     }
 }
 

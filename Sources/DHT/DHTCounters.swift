@@ -56,6 +56,8 @@ package enum DHTTraffic: Int, CaseIterable, Sendable {
     case requestsSent
     /// Of those, steps of lookups that an owner waits for.
     case lookupRequestsSent
+    /// What publishers send, repetitions included: PUTs, and steps of searches for holders.
+    case publishingRequestsSent
     case requestsRepeated
     case requestsTimedOut
     case answersSent

@@ -47,8 +47,10 @@ package enum DHTLimits {
 
     /// Copies of records that readers have offered, those whose time is over included: 2,048 × 512 bytes are 1 MiB.
     package static var copies: Int { 2048 }
+    /// Nodes that one lookup offers a copy of what it found.
+    package static var copiesOffered: Int { 6 }
     /// Living copies from one node, and from one subnet: a node that looks up a new stream every second for all its
-    /// viewers offers fewer than 16 of five seconds each.
+    /// viewers offers each of its peers fewer than 16 of five seconds each.
     package static var copiesPerSource: Int { 32 }
     package static var copiesPerSubnet: Int { 256 }
     /// Living copies under one key: after a partition two origins are possible, and of carriers a few are enough.

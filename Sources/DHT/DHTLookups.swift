@@ -84,6 +84,7 @@ extension DHT {
             parameters.seedsFollowed = configuration.seedsFollowed
             parameters.namesFollowed = configuration.namesFollowed
             parameters.awaitsAll = purpose == .locate
+            parameters.sparesSurroundings = purpose != .locate
             let isFar = parameters.typicalRoundTrip >= configuration.farRoundTrip
             parameters.isWideFromStart = purpose == .locate || isFar
         case .relocate:
@@ -219,8 +220,7 @@ extension DHT {
         case .resolve(let stream):
             if let location = lookup.gathered.location(of: stream, own: identity.id) {
                 events.append(.found(lookup.id, location))
-                let key = lookup.search.target
-                spreadCopies(of: lookup.gathered, key: key, to: lookup.emptyHanded, at: now, into: &out)
+                spreadCopies(of: lookup, at: now, into: &out)
             } else {
                 noteSize(lookup)
                 events.append(lookup.search.isConclusive ? .notFound(lookup.id) : .overloaded(lookup.id))

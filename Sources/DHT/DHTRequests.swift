@@ -26,8 +26,17 @@ extension DHT {
             timing: RequestTiming(knowledge, longestHedge: hedge))
         requests.add(pending)
         traffic.add(.requestsSent)
+        if isForPublishing(purpose) { traffic.add(.publishingRequestsSent) }
         send(pending.message, to: peer, into: &out)
         return true
+    }
+
+    private func isForPublishing(_ purpose: PendingRequest.Purpose) -> Bool {
+        switch purpose {
+        case .store: true
+        case .lookup(let id): index(of: id).map { lookups[$0].purpose.isForHolders } ?? false
+        case .page, .ping, .probe, .fill, .offer, .addresses: false
+        }
     }
 
     func send(_ message: DHTMessage, to peer: Contact, into out: inout MessageOutbox) {
@@ -43,6 +52,7 @@ extension DHT {
                 if case .lookup(let id) = request.purpose { lookupLate(id, at: request.peer.id) }
             case .again:
                 traffic.add(.requestsRepeated)
+                if isForPublishing(request.purpose) { traffic.add(.publishingRequestsSent) }
                 let id = RequestTable.id(of: request.id, transmission: request.transmissions)
                 send(request.message.renamed(id), to: request.peer, into: &out)
             case .over:

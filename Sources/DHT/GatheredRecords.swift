@@ -98,9 +98,9 @@ struct GatheredRecords: Sendable {
     /// a partition, the one that all readers and the publishers themselves take (`NameClaim`).
     var origin: Record? { livingOrigin?.record }
 
-    /// What a holder (not a cache) told of the living origin and of one carrier: what may be offered to others.
+    /// The living origin, and one carrier if a holder (not a cache) told of it: what may be offered to others.
     var copies: [HeldRecord] {
-        guard let origin = livingOrigin?.held, !origin.isCopy else { return [] }
+        guard let origin = livingOrigin?.held else { return [] }
         return [origin] + (carrier.map { [$0] } ?? [])
     }
 

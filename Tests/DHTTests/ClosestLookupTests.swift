@@ -19,6 +19,7 @@ import Testing
         parameters.namesFollowed = samples.generator.integer(below: 9)
         parameters.awaitsAll = samples.generator.next() & 1 == 0
         parameters.isWideFromStart = samples.generator.next() & 1 == 0
+        parameters.sparesSurroundings = samples.generator.next() & 1 == 0
         if samples.generator.next() & 1 == 0 {
             parameters.region = HolderRegion(key: target, swarmSize: 200, holders: parameters.width)
         }
@@ -150,7 +151,8 @@ import Testing
         #expect(lookup.closest == [first])
     }
 
-    /// Among candidates of like progress who is near in time is asked first; a little nearer in distance weighs less.
+    /// Among candidates of like progress who is near in time is asked first; a little nearer in distance weighs less. (The
+    /// draw at most doubles a time: these are farther apart.)
     @Test func theNearInTimeAreAskedFirst() {
         var parameters = ClosestLookup.Parameters()
         parameters.region = HolderRegion(key: .zero, swarmSize: 1024, holders: 16)
@@ -161,7 +163,7 @@ import Testing
                 Contact(id: id, key: PublicKey(.zero), addresses: address), roundTrip: .milliseconds(milliseconds))
         }
         // Two inside the region, where only time counts; one just outside; one far out but very near in time.
-        let seeds = [hint(12, 1, 90), hint(8, 2, 30), hint(4, 3, 10), hint(0, 4, 5)]
+        let seeds = [hint(12, 1, 90), hint(8, 2, 15), hint(4, 3, 10), hint(0, 4, 5)]
         var lookup = ClosestLookup(
             target: .zero, own: NodeID(Bytes32(7, 7, 7, 7)), seeds: seeds, parameters: parameters)
         var order: [Int] = []
@@ -170,6 +172,60 @@ import Testing
             if let index = seeds.firstIndex(where: { $0.contact == peer }) { order.append(index) }
         }
         #expect(order == [1, 2, 0])
+    }
+
+    /// The nodes around the region wait for what others say, more and more of them are asked, and when the region has answered
+    /// in vain all are.
+    @Test(arguments: [false, true]) func theSurroundingsAreSpared(isWide: Bool) {
+        var samples = Samples(seed: 15)
+        let target = samples.bytes32()
+        let region = HolderRegion(key: target, swarmSize: 2560, holders: 20)
+        func isNear(_ contact: Contact) -> Bool { region.contains(contact.id, within: 8) }
+        let world = (0..<2560).map { _ in samples.contact() }
+        let near = world.filter { isNear($0) && !region.contains($0.id) }.prefix(12)
+        let far = world.filter { !isNear($0) }.prefix(20)
+        let holder = world.filter { region.contains($0.id) }[0]
+        var parameters = ClosestLookup.Parameters()
+        parameters.parallelism = 40
+        parameters.wideParallelism = 40
+        parameters.seedsFollowed = 40
+        parameters.isWideFromStart = isWide
+        parameters.sparesSurroundings = true
+        parameters.region = region
+        var lookup = ClosestLookup(
+            target: target, own: NodeID(samples.bytes32()), seeds: (near + far).map { ClosestLookup.Hint($0) },
+            parameters: parameters)
+        var waiting: [Contact] = []
+        func ask() {
+            while case .ask(let peer, _) = lookup.next() { waiting.append(peer) }
+        }
+        for answers in 0..<4 {
+            ask()
+            // Before anybody is asked the most promising may be, even if it is near.
+            #expect(waiting.count { isNear($0) } == max(1, answers * (answers - 1) / 2))
+            #expect(waiting.count { !isNear($0) } >= (isWide ? 16 : 8) - answers)
+            guard let index = waiting.firstIndex(where: { !isNear($0) }) else { break }
+            let peer = waiting.remove(at: index)
+            lookup.onSuccess(peer.id, closer: answers == 3 ? [ClosestLookup.Hint(holder)] : [])
+        }
+        ask()
+        #expect(waiting.count { isNear($0) } == 6)
+        // Who is late is in nobody's way.
+        let slow = waiting.filter { isNear($0) && $0 != holder }
+        for peer in slow.prefix(2) { lookup.onLate(peer.id) }
+        ask()
+        #expect(waiting.count { isNear($0) } == 8)
+        #expect(waiting.contains(holder), "the nearest of all is asked among the first")
+        waiting.removeAll { $0 == holder }
+        lookup.onSuccess(holder.id, closer: [])
+        ask()
+        #expect(waiting.count { isNear($0) } == 12)
+        while let peer = waiting.popLast() {
+            lookup.onSuccess(peer.id, closer: [])
+            ask()
+        }
+        #expect(lookup.isFinished && lookup.isConclusive)
+        #expect(near.allSatisfy { lookup.answered(limit: 255).contains($0) }, "in the end everybody is asked")
     }
 
     /// A search over `peers`, of whom the first `silent` fail and the next `late` are late for ever; the rest know nobody.

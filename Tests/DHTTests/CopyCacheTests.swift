@@ -169,9 +169,40 @@ import Testing
         #expect(cache.dht.store.counts.copies == 0)
     }
 
-    /// (doublings beyond the nearest k, milliseconds)
-    @Test(arguments: [(-3, 5000), (0, 5000), (1, 4500), (4, 3000), (8, 1000), (200, 1000)] as [(Int, Int64)])
-    func theStayShrinksWithDistance(halvings: Int, milliseconds: Int64) {
-        #expect(CopyStay.limit(halvings: halvings) == .milliseconds(milliseconds))
+    /// Everybody asks for a stream again and again, and passes on what copies it meets: after its end it is found for one
+    /// stay, and not a moment longer.
+    @Test func aCopyOfACopyEndsWithIt() throws {
+        let swarm = VirtualSwarm(seed: 12)
+        var configuration = DHTConfiguration()
+        configuration.bucketSize = 4
+        for _ in 0..<100 { swarm.addNode(configuration) }
+        for (index, node) in swarm.nodes.enumerated() {
+            swarm.bootstrap(node, index > 0 ? [swarm.nodes[0].contact] : [])
+            swarm.run(for: .milliseconds(100))
+        }
+        swarm.run(for: .seconds(30))
+        let stream = try #require(StreamName("hot"))
+        swarm.publish("hot", at: swarm.nodes[7])
+        swarm.run(for: .seconds(3))
+        func isFound(by index: Int) -> Bool {
+            if case .found = swarm.find("hot", from: swarm.nodes[index]) { true } else { false }
+        }
+        for index in 20..<80 { #expect(isFound(by: index)) }
+        swarm.unpublish("hot", at: swarm.nodes[7])
+        swarm.run(for: .seconds(1))
+        // Holders know of the end by now.
+        let end = swarm.now.monotonic
+        var foundByCopies = 0
+        var index = 10
+        while swarm.now.monotonic < end + .seconds(15) {
+            index = 10 + (index + 7) % 90
+            let isLate = swarm.now.monotonic > end + CopyStay.longest
+            _ = swarm.startLookup(stream, from: swarm.nodes[(index * 3) % 100])
+            guard isFound(by: index) else { continue }
+            foundByCopies += 1
+            #expect(!isLate, "found \((swarm.now.monotonic - end).milliseconds) ms after the end")
+        }
+        #expect(foundByCopies > 10, "copies of copies were there to be found")
+        #expect(swarm.nodes.contains { $0.dht.traffic[.copiesServed] > 0 })
     }
 }
