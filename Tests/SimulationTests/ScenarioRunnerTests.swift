@@ -56,6 +56,25 @@ import Testing
         #expect(report.violations.isEmpty, "\(report.violations)")
     }
 
+    /// Ids ground next to a stream's key hide nothing, and cost its publisher at most twice the messages.
+    @Test func groundIdsNeitherHideNorTax() throws {
+        func cost(_ changes: [(String, String)]) throws -> Double {
+            let small = [
+                ("nodes", "300"), ("join.over", "15s"), ("settle", "60s"), ("duration", "120s"),
+                ("lookups.finding.rate", "10/s"),
+            ]
+            let report = try play(try scenario("dht-ground-publish", small + changes)).report
+            #expect(try #require(report.figure("lookup_success_ratio")) >= 0.999, "\(changes)")
+            return try #require(report.figure("publish_requests_per_stream_minute"))
+        }
+        let calm = try cost([("adversaries.grinders.chance", "0%")])
+        #expect(calm > 60, "four rounds a minute to some twenty holders")
+        for behaviour in ["grind", "grind-silent"] {
+            let taxed = try cost([("adversaries.grinders.behaviour", behaviour)])
+            #expect(taxed <= 2 * calm, "\(behaviour): \(taxed) instead of \(calm) a minute")
+        }
+    }
+
     @Test func theSameSeedDoesTheSame() throws {
         let changes = [("nodes", "10"), ("duration", "12s"), ("seed", "5"), ("recovery", "1s"), ("liveness", "off")]
         let plan = try scenario("everything", changes)
