@@ -57,6 +57,25 @@ import Testing
         #expect(Self.demand(truth, of: second) == ["records-findable"])
     }
 
+    /// Who hears nothing from most others owes no verdict about a stream that is over; beside as many honest nodes it does.
+    @Test(arguments: [(1, false), (5, true)]) func theOutnumberedNeedNotKnow(honest: Int, mustKnow: Bool) throws {
+        let swarm = CheckedSwarm(seed: 6)
+        swarm.grow(to: honest)
+        for _ in 0..<3 { swarm.add(swarm.insider(LyingConduct(Collusion(), .silent))) }
+        swarm.simulation.run(for: .seconds(20))
+        var truth = SwarmTruth()
+        truth.absent = [try #require(StreamName("live/none"))]
+        #expect(Self.demand(truth, of: swarm).contains("records-findable") == false)
+        let box = Box<ControlReply?>(nil)
+        swarm.simulation.ask(swarm.simulation.nodes[0], .locate(truth.absent[0])) { box.value = $0 }
+        swarm.simulation.run(for: .seconds(12))
+        switch box.value {
+        case .location(nil): #expect(mustKnow)
+        case .refused(.full): #expect(!mustKnow)
+        default: Issue.record("\(String(describing: box.value))")
+        }
+    }
+
     @Test func noiseAndUnservedViewersAreCaught() {
         let (swarm, start) = Self.swarm(seed: 5)
         var truth = start
