@@ -219,10 +219,12 @@ package struct ClosestLookup: Sendable {
     package var outstanding: Int { inFlight + late }
     package var candidateCount: Int { candidates.count }
 
-    /// Whether the search came to its full end and was heard: by half of the width, or by more than half of those asked
-    /// where the swarm is small. Otherwise what it did not find may exist: this node, or all around it, may be cut off.
+    /// Whether the search came to its full end and was heard: by half of the width and by a quarter of those asked, or by
+    /// half of those asked where the swarm is small. Otherwise what it did not find may exist: this node, or all around it,
+    /// may be cut off.
     package var isConclusive: Bool {
-        isFinished && !wasCutShort && (answeredCount * 2 >= parameters.width || answeredCount * 2 >= asked)
+        guard isFinished, !wasCutShort else { return false }
+        return answeredCount * 2 >= min(asked, max(parameters.width, asked / 2))
     }
 
     /// The round trip expected of a peer in the search.

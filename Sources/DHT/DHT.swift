@@ -27,6 +27,7 @@ package struct DHT: ~Copyable, PeerMachine {
     package internal(set) var traffic = Counters<DHTTraffic>()
 
     var requests = RequestTable()
+    var answerTimes = AnswerTimes()
     /// In the order they were started, which is that of their ids.
     var lookups: [ActiveLookup] = []
     /// Those that something happened to since they were last driven.

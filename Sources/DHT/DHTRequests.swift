@@ -23,7 +23,7 @@ extension DHT {
         }
         let pending = PendingRequest(
             id: request, peer: peer, purpose: purpose, message: message(request), sentAt: now.monotonic,
-            timing: RequestTiming(knowledge, longestHedge: hedge))
+            timing: RequestTiming(knowledge, experience: answerTimes, longestHedge: hedge))
         requests.add(pending)
         traffic.add(.requestsSent)
         if isForPublishing(purpose) { traffic.add(.publishingRequestsSent) }
@@ -57,6 +57,7 @@ extension DHT {
                 send(request.message.renamed(id), to: request.peer, into: &out)
             case .over:
                 traffic.add(.requestsTimedOut)
+                answerTimes.noteTimeout()
                 noteFailure(of: request.peer.id, at: now.monotonic)
                 fail(request, at: now, events: &events)
             }
@@ -89,6 +90,7 @@ extension DHT {
             return refusals.add(.unasked)
         }
         traffic.add(.answersReceived)
+        answerTimes.noteAnswer(after: roundTrip)
         var contact = request.peer
         if contact.addresses.first != peer.address { contact.addresses.promote(peer.address) }
         noteLife(of: contact.id, at: now.monotonic)

@@ -19,24 +19,51 @@ package struct RequestTiming: Hashable, Sendable {
     /// 300 ms, could bring the answer.
     package var timeout: Interval { max(patience * 3, .milliseconds(500)) }
 
-    package init(_ knowledge: Knowledge, longestHedge: Interval? = nil) {
+    package init(_ knowledge: Knowledge, experience: AnswerTimes, longestHedge: Interval? = nil) {
+        let longest = experience.longestPatience
         let hedge: Interval
+        let patience: Interval
         switch knowledge {
         case .measured(let time):
-            hedge = min(time * 6 / 5 + .milliseconds(15), Self.longestPatience)
-            patience = min(time * 3 / 2 + .milliseconds(30), Self.longestPatience)
+            hedge = min(time * 6 / 5 + .milliseconds(15), longest)
+            patience = min(time * 3 / 2 + .milliseconds(30), longest)
         case .predicted(let time):
-            hedge = min(time * 3 / 2 + .milliseconds(20), Self.longestPatience)
-            patience = min(time * 2 + .milliseconds(40), Self.longestPatience)
+            hedge = min(time * 3 / 2 + .milliseconds(20), longest)
+            patience = min(time * 2 + .milliseconds(40), longest)
         case .none:
             hedge = .milliseconds(150)
-            patience = .milliseconds(250)
+            patience = min(max(.milliseconds(250), (experience.usual ?? .zero) * 3 / 2), longest)
         }
         self.hedge = longestHedge.map { min($0, hedge) } ?? hedge
+        self.patience = experience.isCutOff ? max(patience, AnswerTimes.longestEver) : patience
+    }
+}
+
+/// How answers have come to this node of late, whoever gave them: what may be assumed of those of whom nothing is known.
+/// A node behind a satellite is far from everybody; it has to wait for strangers, or it never hears one.
+package struct AnswerTimes: Sendable {
+    /// Smoothed over all answers as TCP does for one path (RFC 6298 §2); nil before the first.
+    private(set) var usual: Interval?
+    private var timeoutsInARow = 0
+
+    package init() {}
+
+    /// No answer ever, or none among the last eight requests that ended: either nobody is there or the ways have become long.
+    var isCutOff: Bool { usual == nil || timeoutsInARow >= 8 }
+
+    /// The longest ways on Earth by cable take about 400 ms. Who has met longer ones waits for as long as three usual round
+    /// trips, so that nobody who is slow on purpose keeps one waiting that is used to less.
+    var longestPatience: Interval { max(.milliseconds(600), min((usual ?? Self.longestEver) * 3, Self.longestEver)) }
+
+    /// Two satellite links in a row take 1.2 s.
+    static var longestEver: Interval { .milliseconds(1500) }
+
+    package mutating func noteAnswer(after roundTrip: Interval) {
+        usual = usual.map { ($0 * 7 + roundTrip) / 8 } ?? roundTrip
+        timeoutsInARow = 0
     }
 
-    /// The longest ways on Earth by cable take about 400 ms.
-    private static var longestPatience: Interval { .milliseconds(600) }
+    package mutating func noteTimeout() { timeoutsInARow = min(timeoutsInARow + 1, 8) }
 }
 
 /// One request in the air.

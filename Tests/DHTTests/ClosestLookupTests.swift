@@ -277,6 +277,27 @@ import Testing
         #expect(cancelled?.isConclusive == false)
     }
 
+    /// Of forty asked ten is a quarter, and enough where the ten nearest are wanted; with one less most may be out of reach.
+    @Test(arguments: [(30, true), (31, false)]) func absenceNeedsAQuarterOfThoseAsked(silent: Int, isHeard: Bool) {
+        var samples = Samples(seed: 8)
+        let peers = (0..<DHTLimits.seedsPerLookup).map { _ in samples.contact() }
+        var parameters = ClosestLookup.Parameters()
+        parameters.width = 10
+        parameters.seedsFollowed = peers.count
+        var lookup = ClosestLookup(
+            target: .zero, own: NodeID(.zero), seeds: peers.map { ClosestLookup.Hint($0) }, parameters: parameters)
+        let silentOnes = peers.prefix(silent).map(\.id)
+        while case .ask(let peer, _) = lookup.next() {
+            if silentOnes.contains(peer.id) {
+                lookup.onFailure(peer.id)
+            } else {
+                lookup.onSuccess(peer.id, closer: [])
+            }
+        }
+        #expect(lookup.isFinished && lookup.asked == 40)
+        #expect(lookup.isConclusive == isHeard)
+    }
+
     /// Colluders, as many as honest nodes, answer at once and name the 20 of them nearest to the target, so that all the
     /// nearest places are theirs. Of the own table three quarters are colluders. The honest holders are found all the same;
     /// by a search that asks only the nearest they are not.
@@ -380,9 +401,34 @@ import Testing
             (.predicted(.milliseconds(50)), 95, 140), (.measured(.seconds(9)), 600, 600),
         ] as [(RequestTiming.Knowledge, Int64, Int64)])
     func patienceFollowsTheRoundTrip(knowledge: RequestTiming.Knowledge, hedge: Int64, patience: Int64) {
-        let timing = RequestTiming(knowledge)
+        var experience = AnswerTimes()
+        experience.noteAnswer(after: .milliseconds(40))
+        let timing = RequestTiming(knowledge, experience: experience)
         #expect(timing.hedge.milliseconds == hedge)
         #expect(timing.patience.milliseconds == patience)
         #expect(timing.timeout.milliseconds == max(3 * patience, 500))
+    }
+
+    /// Of strangers nobody knows more than how long answers took so far.
+    @Test func whoIsFarFromAllWaitsLonger() {
+        var experience = AnswerTimes()
+        func patience(_ knowledge: RequestTiming.Knowledge) -> Int64 {
+            RequestTiming(knowledge, experience: experience).patience.milliseconds
+        }
+        #expect(patience(.none) == 1500, "nobody has answered yet")
+        experience.noteAnswer(after: .milliseconds(800))
+        #expect(patience(.none) == 1200)
+        #expect(patience(.measured(.milliseconds(700))) == 1080)
+        #expect(patience(.measured(.seconds(9))) == 1500)
+        for _ in 0..<60 { experience.noteAnswer(after: .milliseconds(40)) }
+        #expect(patience(.none) == 250)
+        #expect(patience(.measured(.seconds(9))) == 600)
+        for _ in 0..<7 { experience.noteTimeout() }
+        #expect(patience(.measured(.milliseconds(40))) == 90)
+        experience.noteTimeout()
+        #expect(patience(.measured(.milliseconds(40))) == 1500, "eight in a row: the ways may have become long")
+        #expect(RequestTiming(.measured(.milliseconds(40)), experience: experience).hedge.milliseconds == 63)
+        experience.noteAnswer(after: .milliseconds(1400))
+        #expect(patience(.measured(.milliseconds(40))) == 90)
     }
 }

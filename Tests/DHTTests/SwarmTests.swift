@@ -272,6 +272,31 @@ import Testing
         #expect(late.dht.store.counts.living >= 1)
     }
 
+    /// As behind two satellite links, from the start or from some time on: a node that is 1.4 s away from everybody finds, is
+    /// found, and calls nothing absent that is there.
+    @Test(arguments: [false, true]) func whoIsFarFromEverybodyTakesPart(wasNearBefore: Bool) throws {
+        let swarm = Self.swarm(of: 60, seed: 77, loss: 0.01)
+        let far = swarm.addNode()
+        let place = far.position
+        if !wasNearBefore { far.position = 730 }
+        swarm.bootstrap(far, [swarm.nodes[0].contact])
+        swarm.run(for: .seconds(30))
+        #expect(far.log.contains(.bootstrapped))
+        swarm.publish("far", at: far)
+        for index in 0..<6 { swarm.publish("near/\(index)", at: swarm.nodes[index * 9]) }
+        swarm.run(for: .seconds(12))
+        if wasNearBefore {
+            far.position = place + 700
+            swarm.run(for: .seconds(60))
+        }
+        for index in 0..<6 {
+            let origin = swarm.nodes[index * 9]
+            #expect(swarm.find("near/\(index)", from: far)?.origin == origin.contact.id)
+            #expect(swarm.find("far", from: origin)?.origin == far.contact.id)
+        }
+        #expect(swarm.find("nowhere", from: far)?.isNotFound == true)
+    }
+
     @Test func whoLosesEverybodyAsksTheSeedsAgain() {
         let swarm = Self.swarm(of: 3, seed: 71)
         let node = swarm.nodes[2]

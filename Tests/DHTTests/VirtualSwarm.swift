@@ -15,7 +15,7 @@ final class VirtualNode {
     var isAlive = true
     var isConfirmed = true
     /// Where it stands on a line of milliseconds: half the round trip to others is the distance.
-    let position: Double
+    var position: Double
     /// Its site on the map, if there is one, and its own way to it in milliseconds of round trip.
     var site = 0
     var access = 0.0
