@@ -24,6 +24,14 @@ struct ActiveLookup: Sendable {
             }
         }
 
+        /// Ended by the first valid record.
+        var endsWithAnAnswer: Bool {
+            switch self {
+            case .resolve, .reach: true
+            case .list, .locate, .relocate, .explore, .join: false
+            }
+        }
+
         var isForHolders: Bool { self == .locate || self == .relocate }
     }
 

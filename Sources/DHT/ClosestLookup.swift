@@ -24,6 +24,9 @@ import SwarmCore
 /// the region itself has answered in vain. So the nodes around a key that everybody asks for do not get most of all
 /// questions.
 ///
+/// Who knows a few nodes of the region when the search starts (`opening`) asks these first, and nobody else as long as one of
+/// them may end it: in a small swarm that is nearly everybody, and a search costs a few requests instead of dozens.
+///
 /// Ids ground next to the key would fill the answers of honest nodes too. Hence many of a wide search's seeds are asked
 /// about four other points of the target's region, whose nearest nodes are found in the same way.
 package struct ClosestLookup: Sendable {
@@ -44,6 +47,9 @@ package struct ClosestLookup: Sendable {
         package var partWidth = 4
         /// Wide from the start: nothing can end the search early. Otherwise from the region's first answer on.
         package var isWideFromStart = false
+        /// So many nodes of the region are asked before anybody else, who are likely to end the search; 0 where too few of
+        /// them are known.
+        package var opening = 0
         /// Whether nodes around the region are asked few at a time as long as it has not answered.
         package var sparesSurroundings = false
         /// The holders' region around the target; without one distance counts to the end.
@@ -106,6 +112,8 @@ package struct ClosestLookup: Sendable {
     private var asksOfRoot: [UInt16] = []
     /// Whether more than the nearest are asked.
     private var isWide = false
+    /// Whether the search waits for the nodes of the region that it knew from the start.
+    private var isOpening: Bool
     private var turn = 0
     private var insideAnswered = 0
     /// Of those in flight the ones around the region, where they are spared.
@@ -125,6 +133,7 @@ package struct ClosestLookup: Sendable {
         self.target = target
         self.own = own
         self.parameters = parameters
+        isOpening = parameters.opening > 0
         aims = [target]
         if parameters.looksAround, let region = parameters.region { aims = region.points }
         for (index, seed) in seeds.prefix(DHTLimits.seedsPerLookup).enumerated() {
@@ -139,6 +148,7 @@ package struct ClosestLookup: Sendable {
 
     package mutating func next() -> Step {
         guard !isFinished else { return .finished }
+        if isOpening, let step = open() { return step }
         if insideAnswered > 0 || parameters.isWideFromStart { isWide = true }
         while true {
             var choice: (concern: Int, candidate: Int)?
@@ -247,6 +257,20 @@ package struct ClosestLookup: Sendable {
     }
 
     // MARK: Inside
+
+    /// Asks the first few nodes of the region and waits for one of them; nil where that is over: one has answered in vain, or
+    /// none is on time.
+    private mutating func open() -> Step? {
+        if insideAnswered == 0, asked < parameters.opening, asked == inFlight, let region = parameters.region {
+            let best = candidates.indices
+                .filter { candidates[$0].state == .new && region.contains(candidates[$0].contact.id) }
+                .min { candidates[$0].score < candidates[$1].score }
+            if let best { return ask(best) }
+        }
+        if insideAnswered == 0, inFlight > 0 { return .wait }
+        isOpening = false
+        return nil
+    }
 
     private var parallelism: Int {
         isWide ? max(parameters.wideParallelism, parameters.parallelism) : parameters.parallelism

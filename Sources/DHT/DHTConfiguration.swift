@@ -21,6 +21,9 @@ package struct DHTConfiguration: Sendable {
     package var namesFollowedAtJoin = 8
     /// Nodes that an answer names at least, where it knows them; more only within the region asked about.
     package var namesToLeadOn = 8
+    /// How many nodes of a key's region a lookup has to know to begin with them alone, and how many it then asks at once.
+    package var fewestToOpen = 2
+    package var openedAtOnce = 3
     /// Known holders that a publisher asks, whatever it learns, who else is near.
     package var holdersAsked = 8
     /// How many nodes nearest to a random point are asked in order to be known by them, and how often at the least.

@@ -51,7 +51,7 @@ extension DHT {
     ) {
         size.look(at: table)
         let region = HolderRegion(key: key, swarmSize: size.estimate, holders: configuration.bucketSize)
-        let parameters = parameters(of: purpose, region)
+        var parameters = parameters(of: purpose, region)
         var seeds: [ClosestLookup.Hint] = []
         var known: Set<NodeID> = []
         if purpose == .relocate {
@@ -61,6 +61,7 @@ extension DHT {
         }
         addSeeds(for: region, looksAround: parameters.looksAround, &known, &seeds)
         if purpose == .join || seeds.isEmpty { seeds += joining.seeds.map { ClosestLookup.Hint($0) } }
+        if purpose.endsWithAnAnswer { parameters.opening = opening(seeds, region) }
         let search = ClosestLookup(target: key, own: identity.id, seeds: seeds, parameters: parameters)
         var lookup = ActiveLookup(
             id: id, purpose: purpose, search: search, region: region, query: query, startedAt: now.monotonic)
@@ -68,6 +69,14 @@ extension DHT {
         lookups.append(lookup)
         markDirty(lookups.count - 1)
         traffic.add(.lookupsStarted)
+    }
+
+    /// How many nodes of the region to begin with: a few, where more than one is known that has not failed of late.
+    private func opening(_ seeds: [ClosestLookup.Hint], _ region: HolderRegion) -> Int {
+        let known = seeds.count {
+            region.contains($0.contact.id) && table.peer(of: $0.contact.id).map { $0.failures == 0 } ?? false
+        }
+        return known < configuration.fewestToOpen ? 0 : configuration.openedAtOnce
     }
 
     private func parameters(of purpose: ActiveLookup.Purpose, _ region: HolderRegion) -> ClosestLookup.Parameters {

@@ -59,7 +59,7 @@ extension DHT {
                 continue
             }
             publications[index].isWithdrawn = true
-            requests.removeAll(for: [.store(publication: publications[index].number)])
+            requests.removeAll(for: publications[index].puts)
             publications[index].phase = .queued
         }
     }
@@ -83,7 +83,7 @@ extension DHT {
         publications[index].epoch = epoch
         publications[index].delegation = delegation
         publications[index].isAnnounced = false
-        requests.removeAll(for: [.store(publication: publications[index].number)])
+        requests.removeAll(for: publications[index].puts)
         publications[index].phase = .queued
     }
 
@@ -95,20 +95,35 @@ extension DHT {
         }
     }
 
-    /// A new neighbour of the key shall hold the record too, soon, but neighbours that come together in one round.
-    mutating func hastenPublications(near contact: Contact, at now: MonotonicInstant) {
-        addressBook.noteNewcomer(at: now)
-        let id = contact.id
-        for index in located.indices { located[index].welcome(contact, k: configuration.bucketSize) }
-        for index in publications.indices {
-            let publication = publications[index]
-            let distance = id.distance(to: publication.key)
-            if publication.holders.count >= configuration.bucketSize, let farthest = publication.holders.last,
-                farthest.id.distance(to: publication.key) < distance
-            {
-                continue
+    /// A newcomer near the key of a record becomes one more holder, and gets it at once; the others have it until the next
+    /// round.
+    mutating func supply(_ newcomer: Contact, at now: Now, into out: inout MessageOutbox) {
+        addressBook.noteNewcomer(at: now.monotonic)
+        var keys: Set<Bytes32> = []
+        for index in located.indices where located[index].welcome(newcomer, k: configuration.bucketSize) {
+            keys.insert(located[index].key)
+        }
+        guard !keys.isEmpty else { return }
+        let isClient = configuration.isClientOnly
+        for index in publications.indices where keys.contains(publications[index].key) {
+            guard publications[index].addHolder(newcomer, atMost: 2 * configuration.bucketSize) else { continue }
+            let record = sign(index, now)
+            ask(newcomer, .supply(publication: publications[index].number), at: now, into: &out) { request in
+                .put(request, isClient: isClient, record)
             }
-            publications[index].hasten(to: max(now, publication.lastRound) + Publication.shortestPause)
+        }
+    }
+
+    /// A new holder between two rounds has answered. Whether a name is lost is judged by a round only: soon, where it says so.
+    mutating func supplyAnswered(_ number: UInt64, _ answer: PutAnswer, by peer: NodeID, at now: MonotonicInstant) {
+        guard let index = publicationIndex(number) else { return }
+        switch answer.result {
+        case .nameTaken:
+            publications[index].hasten(to: max(now, publications[index].lastRound) + Publication.shortestPause)
+        case .notResponsible, .refused:
+            forgetHolder(peer, of: publications[index].key)
+        case .stored, .unconfirmed, .superseded, .full:
+            break
         }
     }
 

@@ -33,7 +33,7 @@ extension DHT {
 
     private func isForPublishing(_ purpose: PendingRequest.Purpose) -> Bool {
         switch purpose {
-        case .store: true
+        case .store, .supply: true
         case .lookup(let id): index(of: id).map { lookups[$0].purpose.isForHolders } ?? false
         case .page, .ping, .probe, .fill, .offer, .addresses: false
         }
@@ -77,6 +77,7 @@ extension DHT {
         case .lookup(let id): lookupFailed(id, at: request.peer.id)
         case .page(let id): pageFailed(id)
         case .store(let number): putAnswered(number, PutAnswer(.refused), by: request.peer.id, at: now, events: &events)
+        case .supply(let number): supplyAnswered(number, PutAnswer(.refused), by: request.peer.id, at: now.monotonic)
         case .ping(let id): events.append(.pinged(id, roundTrip: nil))
         case .probe, .fill, .offer, .addresses: break
         }
@@ -114,6 +115,9 @@ extension DHT {
             guard result != .unconfirmed else { return requests.putBack(request) }
             let answer = PutAnswer(result, age: age, incumbent: incumbent)
             putAnswered(number, answer, by: peer.id, at: now, events: &events)
+        case (.supply(let number), .putResult(_, let result, _, _)):
+            guard result != .unconfirmed else { return requests.putBack(request) }
+            supplyAnswered(number, PutAnswer(result), by: peer.id, at: now.monotonic)
         case (.offer, .putResult(_, let result, _, _)):
             if result == .unconfirmed { requests.putBack(request) }
         case (.addresses(let sequence), .putResult(_, let result, _, _)):
@@ -147,9 +151,7 @@ extension DHT {
             contact, coordinate: coordinate, roundTrip: roundTrip, isGuest: isGuest, at: now.monotonic)
         switch outcome {
         case .added:
-            if table.isSibling(contact.id) || !publications.isEmpty {
-                hastenPublications(near: contact, at: now.monotonic)
-            }
+            if table.isSibling(contact.id) || !publications.isEmpty { supply(contact, at: now, into: &out) }
             upkeep.hasten(to: now.monotonic + Upkeep.shortestPause)
         case .waiting(let oldest):
             // Who was heard within the time that the upkeep allows stays unasked: to ask would make us a stranger at the

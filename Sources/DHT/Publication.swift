@@ -40,7 +40,7 @@ struct Publication: Sendable {
     var round = Round()
     /// Rounds in a row in which a rival of about the same strength was met.
     private(set) var contestedRounds = 0
-    /// The nodes of the last round, nearest first, without this one.
+    /// The nodes of the last round, without this one, and those supplied since.
     private(set) var holders: [Contact] = []
     /// Nodes of earlier rounds that may still hold the record: its end must reach them too. At most 2k.
     private var formerHolders: [(contact: Contact, until: MonotonicInstant)] = []
@@ -68,7 +68,7 @@ struct Publication: Sendable {
         phase = .queued
     }
 
-    /// Nearer nodes than the last round's are worth a new round no sooner than this.
+    /// A claim to the name that a new holder knows of is worth a new round no sooner than this.
     static var shortestPause: Interval { .seconds(1) }
     /// After a round that stored nothing, or met a rival that is expected to give way.
     static var contestedPause: Interval { .seconds(2) }
@@ -91,6 +91,18 @@ struct Publication: Sendable {
     func possibleHolders(_ now: MonotonicInstant) -> [Contact] {
         holders + formerHolders.filter { $0.until > now }.map(\.contact)
     }
+
+    /// One more holder of what was stored; false where there are `limit` already, or the record is to end.
+    mutating func addHolder(_ contact: Contact, atMost limit: Int) -> Bool {
+        guard wasStored, !isWithdrawn, holders.count < limit, !holders.contains(where: { $0.id == contact.id }) else {
+            return false
+        }
+        holders.append(contact)
+        return true
+    }
+
+    /// The requests that may carry its record.
+    var puts: Set<PendingRequest.Purpose> { [.store(publication: number), .supply(publication: number)] }
 
     /// Brings the next round forward to `instant`, if it is waiting for a later one.
     mutating func hasten(to instant: MonotonicInstant) {
@@ -200,11 +212,14 @@ struct LocatedKey: Sendable {
     }
 
     /// A newcomer that was heard near the key: one more holder, as long as there are fewer than 2k.
-    mutating func welcome(_ contact: Contact, k: Int) {
-        guard nearest.count < 2 * k, !nearest.contains(where: { $0.id == contact.id }) else { return }
+    /// False where it is none.
+    mutating func welcome(_ contact: Contact, k: Int) -> Bool {
+        guard nearest.count < 2 * k, !nearest.contains(where: { $0.id == contact.id }) else { return false }
         let distance = contact.id.distance(to: key)
         let index = nearest.firstIndex { distance < $0.id.distance(to: key) } ?? nearest.count
-        if index < nearest.count || nearest.count < k { nearest.insert(contact, at: index) }
+        guard index < nearest.count || nearest.count < k else { return false }
+        nearest.insert(contact, at: index)
+        return true
     }
 
     /// Three quarters are left of those who were found a short while ago.

@@ -75,6 +75,8 @@ struct PendingRequest: Sendable {
         case page(LookupID)
         /// The PUT of a publication's round.
         case store(publication: UInt64)
+        /// A PUT to a new holder between two rounds.
+        case supply(publication: UInt64)
         /// Whether a contact is still there.
         case probe
         /// Nodes for an empty bucket.
