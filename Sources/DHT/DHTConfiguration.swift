@@ -42,8 +42,11 @@ package struct DHTConfiguration: Sendable {
     package var probeAge = Interval.seconds(60)
     /// Failures in a row after which a contact is forgotten.
     package var failuresToForget = 3
-    /// In one bucket at most one contact in this time gives its place to a nearer one, and one to a guest.
+    /// In one bucket at most one contact in this time gives its place to a nearer one.
     package var swapInterval = Interval.seconds(10)
+    /// And one in this time to a guest. Nodes that everybody joins through tell what they know to all; only if that changes
+    /// fast enough does not everybody come to know the same.
+    package var guestInterval = Interval.seconds(1)
     /// Contacts of one subnet (/24, /48) in one bucket and in the table; loopback and private addresses are exempt.
     package var subnetLimitPerBucket = 4
     package var subnetLimitInTable = 24

@@ -279,7 +279,7 @@ package struct RoutingTable: Sendable {
             return (silent, .absence)
         }
         let maySettledLeave = census.settled > configuration.settledPerBucket
-        if isGuest, now - buckets[index].lastGuest >= configuration.swapInterval {
+        if isGuest, now - buckets[index].lastGuest >= configuration.guestInterval {
             let hasRoom = census.guests < configuration.guestsPerBucket && maySettledLeave
             if let loser = hasRoom ? census.famousSettled : census.famousGuest {
                 buckets[index].lastGuest = now

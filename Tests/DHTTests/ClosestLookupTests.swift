@@ -277,6 +277,46 @@ import Testing
         #expect(cancelled?.isConclusive == false)
     }
 
+    /// Who knows nodes of the region asks three of them and waits; the rest follows when one has nothing, or all are late.
+    @Test(arguments: [0, 1, 2]) func aSearchBeginsWithKnownHolders(course: Int) {
+        var samples = Samples(seed: 9)
+        var inside: [Contact] = []
+        var outside: [Contact] = []
+        let region = HolderRegion(key: .zero, swarmSize: 400, holders: 20)
+        while inside.count < 5 || outside.count < 25 {
+            let contact = samples.contact()
+            if region.contains(contact.id) { inside.append(contact) } else { outside.append(contact) }
+        }
+        let seeds = (outside.prefix(25) + inside.prefix(5)).map { ClosestLookup.Hint($0) }
+        var parameters = ClosestLookup.Parameters()
+        parameters.width = 20
+        parameters.region = region
+        parameters.isWideFromStart = true
+        parameters.wideParallelism = 64
+        parameters.seedsFollowed = 40
+        parameters.opening = 3
+        var lookup = ClosestLookup(target: .zero, own: NodeID(.zero), seeds: seeds, parameters: parameters)
+        var first: [NodeID] = []
+        while case .ask(let peer, _) = lookup.next() { first.append(peer.id) }
+        #expect(first.count == 3 && first.allSatisfy { region.contains($0) })
+        switch course {
+        case 0:
+            lookup.onSuccess(first[1], closer: [])
+        case 1:
+            for peer in first.dropLast() { lookup.onLate(peer) }
+            #expect(lookup.next() == .wait, "one is on time")
+            lookup.onLate(first[2])
+        default:
+            lookup.onFailure(first[0])
+            lookup.onLate(first[1])
+            #expect(lookup.next() == .wait, "one is on time")
+            lookup.onFailure(first[2])
+        }
+        var rest = 0
+        while case .ask = lookup.next() { rest += 1 }
+        #expect(rest == 27)
+    }
+
     /// Of forty asked ten is a quarter, and enough where the ten nearest are wanted; with one less most may be out of reach.
     @Test(arguments: [(30, true), (31, false)]) func absenceNeedsAQuarterOfThoseAsked(silent: Int, isHeard: Bool) {
         var samples = Samples(seed: 8)

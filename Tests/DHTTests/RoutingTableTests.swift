@@ -109,7 +109,7 @@ import Testing
         #expect(table.observe(far(&samples), roundTrip: .milliseconds(115), at: start + .seconds(700)) != .added)
     }
 
-    /// Nodes that come by themselves take over three fifths of a bucket, one every ten seconds; from then on each takes
+    /// Nodes that come by themselves take over three fifths of a bucket, one a second; from then on each takes
     /// another guest's place. Those chosen for nearness and a few of the first stay.
     @Test func guestsTakeTheirShareAndNoMore() {
         var samples = Samples(seed: 12)
@@ -123,7 +123,7 @@ import Testing
         }
         var guests: [Contact] = []
         for step in 0..<300 {
-            let now = start + .seconds(Int64(200 + step))
+            let now = start + .seconds(200) + .milliseconds(100 * Int64(step))
             for contact in old + near where table.entry(of: contact.id) != nil {
                 _ = table.observe(contact, roundTrip: nil, at: now)
             }

@@ -262,14 +262,48 @@ import Testing
         }
     }
 
-    @Test func newNeighboursReceiveTheRecord() {
+    /// Each record of the stream once (its origin, its entry under the empty prefix); who has them is left in peace.
+    @Test func newNeighboursAloneReceiveTheRecord() {
         let swarm = Self.swarm(of: 3, seed: 61)
         swarm.publish("demo", at: swarm.nodes[0])
         swarm.run(for: .seconds(2))
+        var puts = [0, 0, 0, 0]
+        swarm.onSend = { from, to, bytes in
+            let message = try? DHTMessage.parse(bytes.span, suite: swarm.suite).message
+            if from == 0, case .put? = message { puts[to] += 1 }
+        }
         let late = swarm.addNode()
         swarm.bootstrap(late, [swarm.nodes[1].contact])
         swarm.run(for: .seconds(4))
-        #expect(late.dht.store.counts.living >= 1)
+        #expect(late.dht.store.counts.living == 2)
+        #expect(puts == [0, 0, 0, 2])
+        swarm.unpublish("demo", at: swarm.nodes[0])
+        swarm.run(for: .seconds(1))
+        #expect(late.dht.store.counts.living == 0, "its end reaches whoever was supplied")
+    }
+
+    /// A new holder that knows another publisher of the name is reason for a round at once: it decides who keeps the name.
+    @Test func aRivalThatANewHolderNamesIsHeardSoon() {
+        let swarm = Self.swarm(of: 3, seed: 65)
+        let (guest, rival) = (swarm.addNode(), swarm.addNode())
+        swarm.group = [0, 0, 0, 1, 1]
+        swarm.bootstrap(rival, [])
+        swarm.bootstrap(guest, [rival.contact])
+        swarm.publish("demo", at: rival)
+        swarm.run(for: .seconds(1))
+        rival.isAlive = false
+        swarm.publish("demo", at: swarm.nodes[0])
+        swarm.run(for: .seconds(3))
+        var puts = [0, 0, 0, 0, 0]
+        swarm.onSend = { from, to, bytes in
+            let message = try? DHTMessage.parse(bytes.span, suite: swarm.suite).message
+            if from == 0, case .put? = message { puts[to] += 1 }
+        }
+        swarm.group = [0, 0, 0, 0, 0]
+        swarm.bootstrap(guest, [swarm.nodes[1].contact])
+        swarm.run(for: .seconds(6))
+        #expect(puts[3] > 0)
+        #expect(puts[1] > 0 && puts[2] > 0, "the regular round would come after 15 s")
     }
 
     /// As behind two satellite links, from the start or from some time on: a node that is 1.4 s away from everybody finds, is
