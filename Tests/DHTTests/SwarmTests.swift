@@ -297,7 +297,7 @@ import Testing
         var puts = [0, 0, 0, 0, 0]
         swarm.onSend = { from, to, bytes in
             let message = try? DHTMessage.parse(bytes.span, suite: swarm.suite).message
-            if from == 0, case .put? = message { puts[to] += 1 }
+            if from == 0, case .put(_, _, let record)? = message, record.kind == .streamOrigin { puts[to] += 1 }
         }
         swarm.group = [0, 0, 0, 0, 0]
         swarm.bootstrap(guest, [swarm.nodes[1].contact])
