@@ -261,7 +261,8 @@ package struct ClosestLookup: Sendable {
     /// Asks the first few nodes of the region and waits for one of them; nil where that is over: one has answered in vain, or
     /// none is on time.
     private mutating func open() -> Step? {
-        if insideAnswered == 0, asked < parameters.opening, asked == inFlight, let region = parameters.region {
+        let limit = min(parameters.opening, parameters.parallelism)
+        if insideAnswered == 0, asked < limit, asked == inFlight, let region = parameters.region {
             let best = candidates.indices
                 .filter { candidates[$0].state == .new && region.contains(candidates[$0].contact.id) }
                 .min { candidates[$0].score < candidates[$1].score }

@@ -20,6 +20,7 @@ import Testing
         parameters.awaitsAll = samples.generator.next() & 1 == 0
         parameters.isWideFromStart = samples.generator.next() & 1 == 0
         parameters.sparesSurroundings = samples.generator.next() & 1 == 0
+        parameters.opening = samples.generator.integer(below: 9)
         if samples.generator.next() & 1 == 0 {
             parameters.region = HolderRegion(key: target, swarmSize: 200, holders: parameters.width)
         }
