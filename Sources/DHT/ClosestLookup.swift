@@ -25,7 +25,7 @@ import SwarmCore
 /// questions.
 ///
 /// Who knows a few nodes of the region when the search starts (`opening`) asks these first, and nobody else as long as one of
-/// them may end it: in a small swarm that is nearly everybody, and a search costs a few requests instead of dozens.
+/// them may end it: the smaller the swarm the more can, and then a search costs a few requests instead of dozens.
 ///
 /// Ids ground next to the key would fill the answers of honest nodes too. Hence many of a wide search's seeds are asked
 /// about four other points of the target's region, whose nearest nodes are found in the same way.
