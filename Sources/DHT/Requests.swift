@@ -45,11 +45,12 @@ package struct AnswerTimes: Sendable {
     /// Smoothed over all answers as TCP does for one path (RFC 6298 §2); nil before the first.
     private(set) var usual: Interval?
     private var timeoutsInARow = 0
+    private static var timeoutsToBeCutOff: Int { 8 }
 
     package init() {}
 
-    /// No answer ever, or none among the last eight requests that ended: either nobody is there or the ways have become long.
-    var isCutOff: Bool { usual == nil || timeoutsInARow >= 8 }
+    /// No answer ever, or none to the last eight requests that ended: either nobody is there or the ways have become long.
+    var isCutOff: Bool { usual == nil || timeoutsInARow >= Self.timeoutsToBeCutOff }
 
     /// The longest ways on Earth by cable take about 400 ms. Who has met longer ones waits for as long as three usual round
     /// trips, so that nobody who is slow on purpose keeps one waiting that is used to less.
@@ -63,7 +64,7 @@ package struct AnswerTimes: Sendable {
         timeoutsInARow = 0
     }
 
-    package mutating func noteTimeout() { timeoutsInARow = min(timeoutsInARow + 1, 8) }
+    package mutating func noteTimeout() { timeoutsInARow = min(timeoutsInARow + 1, Self.timeoutsToBeCutOff) }
 }
 
 /// One request in the air.
