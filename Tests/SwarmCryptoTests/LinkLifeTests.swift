@@ -207,6 +207,50 @@ struct LinkLifeTests {
         #expect(!alice.told.contains(.unreachable(bob.identity.id)))
     }
 
+    /// Whoever has the lower id: of sessions begun by both sides, the one that the restarted peer lacks is not sent on.
+    @Test(arguments: SuiteChoice.allCases, [false, true])
+    func aPeerThatRestartsAndCallsIsReachedOnTheNewSession(_ choice: SuiteChoice, swapped: Bool) {
+        let (wire, one, two) = makePair(choice)
+        let (caller, other) = swapped ? (two, one) : (one, two)
+        other.send([0x30], to: caller.contact, at: wire.now)
+        wire.run(.milliseconds(500))
+        caller.links.forget(other.identity.id)
+        wire.run(.milliseconds(300))
+        caller.send([0x30], to: other.contact, at: wire.now)
+        wire.run(.milliseconds(500))
+        expectExchange(wire, caller, other)
+    }
+
+    /// The question whether the old session still lives must not end the one that the peer has begun meanwhile.
+    @Test(arguments: SuiteChoice.allCases, [false, true])
+    func aPeerThatRestartsAndCallsWhileItIsProbedKeepsTheNewSession(_ choice: SuiteChoice, swapped: Bool) {
+        let (wire, one, two) = makePair(choice)
+        let (caller, other) = swapped ? (two, one) : (one, two)
+        caller.send([0x30], to: other.contact, at: wire.now)
+        wire.run(.seconds(10))
+        caller.links.forget(other.identity.id)
+        // Five seconds of silence, and the first probe of three seconds.
+        for _ in 0..<12 {
+            other.send([0x31], to: caller.contact, at: wire.now)
+            wire.run(.milliseconds(500))
+        }
+        caller.send([0x30], to: other.contact, at: wire.now)
+        wire.run(.seconds(4))
+        #expect(other.completedHandshakes == 2 && caller.completedHandshakes == 2)
+        expectExchange(wire, caller, other)
+    }
+
+    /// Messages both ways, once every half second, none of them lost.
+    private func expectExchange(_ wire: VirtualWire, _ one: LinkNode, _ two: LinkNode) {
+        for index in 0..<20 {
+            let text = UInt8(index)
+            one.send([0x20, text], to: two.contact, at: wire.now)
+            two.send([0x21, text], to: one.contact, at: wire.now)
+            wire.run(.milliseconds(500))
+            #expect(two.count([0x20, text]) == 1 && one.count([0x21, text]) == 1, "message \(text)")
+        }
+    }
+
     @Test(arguments: SuiteChoice.allCases)
     func aPeerThatDiesIsReportedUnreachable(_ choice: SuiteChoice) {
         let (wire, alice, bob) = makePair(choice)

@@ -71,14 +71,15 @@ struct LinkRelation: ~Copyable, Sendable {
     var sessionCount: Int { (newest.isPresent ? 1 : 0) + (rare.isPresent ? rare.value.older.count : 0) }
 
     /// The session to send on: the newest, except that of simultaneous opens both sides choose the one begun by the
-    /// node with the lower id. Nil where there is none to be trusted.
+    /// node with the lower id, once it has been heard on beside the other: a peer that restarted between the two has only
+    /// the newest. Nil where there is none to be trusted.
     func preferredSession(ownID: NodeID, simultaneousOpen: Interval) -> Int? {
         guard newest.isPresent, !isStale else { return nil }
         guard rare.isPresent, newest.isInitiator != (ownID < id) else { return sessionCount - 1 }
         let older = older
         for position in older.indices.reversed() {
             guard newest.establishedAt - older[position].establishedAt <= simultaneousOpen else { break }
-            if older[position].isInitiator == (ownID < id) { return position }
+            if older[position].isInitiator == (ownID < id), older[position].isHeard { return position }
         }
         return older.count
     }
@@ -107,10 +108,12 @@ struct LinkRelation: ~Copyable, Sendable {
             newest = session
             return nil
         }
-        let before = newest
+        var before = newest
+        before.isSucceeded()
         newest.wipe()
         newest = session
         return changeRare { rare in
+            for position in rare.older.indices { rare.older[position].isSucceeded() }
             rare.older.append(before)
             return rare.older.count >= limit ? rare.removeOldest() : nil
         }

@@ -19,6 +19,9 @@ struct LinkSession: Sendable {
     let remoteConnection: UInt32
     /// Whether this node began the handshake.
     let isInitiator: Bool
+    /// Whether something was heard on it while it was the newest or, of an older one, since a newer was established: the
+    /// peer still has it.
+    private(set) var isHeard = false
 
     /// `handshake` has mixed in the pre-shared key, so its chaining key is final.
     init(
@@ -88,8 +91,12 @@ struct LinkSession: Sendable {
         else { return .undecryptable }
         let isNewest = window.newest.map { counter > $0 } ?? true
         _ = window.accept(counter)
+        isHeard = true
         return .text(LinkWire.transportHeader..<(packet.count - CryptoSuite.tagByteCount), isNewest: isNewest)
     }
+
+    /// A newer session was established: whether the peer still has this one is to be seen.
+    mutating func isSucceeded() { isHeard = false }
 
     /// Overwrites the keys where they lie.
     mutating func wipe() {

@@ -127,6 +127,15 @@ extension LinkTable {
         }
     }
 
+    /// Forgets the session that `connection` names and those before it.
+    mutating func dropSessions(of slot: SlotID, upTo connection: UInt32) {
+        while relations[slot].session(connection: connection) != nil,
+            let ended = relations[slot].endOldestSession(establishedBefore: .distantFuture)
+        {
+            release(ended, of: slot)
+        }
+    }
+
     /// Forgets the handshake under way, if there is one, and returns the message it carries.
     @discardableResult
     mutating func endHandshake(of slot: SlotID) -> [UInt8]? {

@@ -52,10 +52,10 @@ extension LinkTable {
             repeatProbe(slot, at: now.monotonic, into: &out)
             return
         }
-        // The peer has lost the session, or is gone: a handshake finds out which.
+        // The peer has lost the session and all before it. If none is left a handshake finds out whether it is gone itself.
         relations[slot].changeRare { $0.probe = nil }
-        dropSessions(of: slot)
-        guard !relations[slot].hasHandshake else { return }
+        dropSessions(of: slot, upTo: probe.connection)
+        guard !relations[slot].hasSession, !relations[slot].hasHandshake else { return }
         beginHandshake(slot, earlyMessage: nil, at: now, into: &out, events: &events)
     }
 
