@@ -9,8 +9,12 @@ struct CheckedSwarm {
     let simulation: Simulation
     let suite: CheckSuite
 
-    init(seed: UInt64, checkers: [any Checker] = CheckSuite.standard(), hasRealCryptography: Bool = false) {
+    init(
+        seed: UInt64, checkers: [any Checker] = CheckSuite.standard(), hasRealCryptography: Bool = false,
+        hasMembership: Bool = true
+    ) {
         var options = SimulationOptions(seed: seed)
+        options.hasMembership = hasMembership
         options.hasRealCryptography = hasRealCryptography
         let matrix = LatencyMatrix(name: "uniform", everywhere: 50)
         simulation = Simulation(options, network: NetworkModel(.undisturbed, matrix: matrix, seed: seed))
@@ -65,6 +69,13 @@ struct CheckedSwarm {
         }
         simulation.run(for: .seconds(6))
         return found.value
+    }
+
+    func ask(_ node: SimulatedNode, _ request: ControlRequest) -> ControlReply? {
+        let answer = Box<ControlReply?>(nil)
+        simulation.ask(node, request) { answer.value = $0 }
+        simulation.run(for: .seconds(8))
+        return answer.value
     }
 
     /// Names of the checkers that found something.

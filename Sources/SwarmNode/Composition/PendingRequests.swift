@@ -14,7 +14,8 @@ struct PendingRequests {
         case locate(StreamName)
         /// The route of a stream that does not come here.
         case trace(StreamName)
-        case ping
+        /// A node that is asked at the address known here, until its neighbours in the DHT have been asked for another.
+        case ping(NodeID, isLookedUp: Bool)
     }
 
     enum PublishSource {
@@ -46,6 +47,9 @@ struct PendingRequests {
         if case .statistics(let token) = kind, collection?.token != token { collection = (token, []) }
         entries[id] = Entry(kind: kind, deadline: deadline)
     }
+
+    /// Gives a request another kind; its deadline stays.
+    mutating func change(_ id: RequestID, to kind: Kind) { entries[id]?.kind = kind }
 
     /// Makes `lookup`'s answer find the request.
     mutating func bind(_ lookup: LookupID, to id: RequestID) { lookups[lookup] = id }

@@ -69,15 +69,58 @@ extension SwarmMachine {
 
     // MARK: Operators
 
+    /// Asks a node whether it is there: where it was last known to be, and where that is nowhere or nobody answers, where it
+    /// says itself that it is.
     mutating func beginPing(
         _ id: RequestID, _ node: NodeID, at now: Now, events: inout EventBuffer<SwarmEvent>
     ) {
         guard node != self.id else { return reply(id, .pinged(.zero), events: &events) }
-        let contact = discovery.dht.table.entry(of: node)?.contact ?? membership.member(node)?.contact
-        guard let contact else { return refuse(id, .unknownNode, events: &events) }
         guard !pending.isFull else { return refuse(id, .full, events: &events) }
-        pending.add(id, .ping, deadline: now.monotonic + CompositionLimits.requestTimeout)
+        pending.add(id, .ping(node, isLookedUp: false), deadline: now.monotonic + CompositionLimits.requestTimeout)
+        if let contact = knownContact(of: node) {
+            ping(contact, for: id, at: now)
+        } else {
+            lookUp(node, for: id, at: now)
+        }
+    }
+
+    mutating func pinged(
+        _ lookup: LookupID, _ roundTrip: Interval?, at now: Now, events: inout EventBuffer<SwarmEvent>
+    ) {
+        guard let id = pending.take(lookup: lookup), case .ping(let node, let isLookedUp) = pending[id] else { return }
+        if roundTrip == nil, !isLookedUp {
+            lookUp(node, for: id, at: now)
+        } else {
+            reply(id, .pinged(roundTrip), events: &events)
+        }
+    }
+
+    /// What a node's neighbours keep of its addresses, or nil.
+    mutating func reached(
+        _ lookup: LookupID, _ contact: Contact?, at now: Now, events: inout EventBuffer<SwarmEvent>
+    ) {
+        guard let id = pending.take(lookup: lookup), case .ping(let node, _) = pending[id] else { return }
+        let known = knownContact(of: node)
+        if let contact, contact.addresses != known?.addresses {
+            ping(contact, for: id, at: now)
+        } else if known != nil || contact != nil {
+            reply(id, .pinged(nil), events: &events)
+        } else {
+            refuse(id, .unknownNode, events: &events)
+        }
+    }
+
+    private func knownContact(of node: NodeID) -> Contact? {
+        discovery.dht.table.entry(of: node)?.contact ?? membership.member(node)?.contact
+    }
+
+    private mutating func ping(_ contact: Contact, for id: RequestID, at now: Now) {
         pending.bind(discovery.dht.ping(contact, at: now, into: &scratch.messages, events: &scratch.dhtEvents), to: id)
+    }
+
+    private mutating func lookUp(_ node: NodeID, for id: RequestID, at now: Now) {
+        pending.change(id, to: .ping(node, isLookedUp: true))
+        pending.bind(discovery.dht.reach(node, at: now, into: &scratch.messages, events: &scratch.dhtEvents), to: id)
     }
 
     func discoverySnapshot(at now: Now) -> DiscoverySnapshot {

@@ -38,9 +38,10 @@ extension SwarmMachine {
         case .published(let name, let holders):
             events.append(.notice(.streamPublished(name, holders: holders)))
         case .pinged(let lookup, let roundTrip):
-            guard let request = pending.take(lookup: lookup) else { return }
-            reply(request, .pinged(roundTrip), events: &events)
-        case .bootstrapped, .reached:
+            pinged(lookup, roundTrip, at: now, events: &events)
+        case .reached(let lookup, let contact):
+            reached(lookup, contact, at: now, events: &events)
+        case .bootstrapped:
             break
         }
     }

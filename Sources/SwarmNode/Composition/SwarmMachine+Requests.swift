@@ -119,7 +119,8 @@ extension SwarmMachine {
             case .statistics(let token):
                 // A worker that does not answer in time is left out.
                 reply(id, .statistics(report(pending.collected(token))), events: &events)
-            case .publish, .locate, .trace, .ping: refuse(id, .timedOut, events: &events)
+            case .ping: reply(id, .pinged(nil), events: &events)
+            case .publish, .locate, .trace: refuse(id, .timedOut, events: &events)
             case nil: break
             }
         }

@@ -42,7 +42,8 @@ package protocol NodeControl: Sendable {
     /// Puts a record of the name into the DHT for `seconds`, with no stream behind it.
     func announce(stream: StreamName, seconds: Int) async throws(ControlError)
     func withdraw(stream: StreamName) async throws(ControlError)
-    /// Asks a known node's DHT; nil where it does not answer. Throws `.unknownNode`.
+    /// Asks a node's DHT, at the addresses it has published if need be; nil where it does not answer. Throws `.unknownNode`
+    /// where nobody knows any.
     func ping(node: NodeID) async throws(ControlError) -> PingReport
 
     /// A feed of changes, ended by the node when it stops. Bounded: a reader that falls behind loses the oldest
