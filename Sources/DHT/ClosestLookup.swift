@@ -243,8 +243,8 @@ package struct ClosestLookup: Sendable {
         return Interval(nanoseconds: Int64(candidates[place].time) * 62_500)
     }
 
-    /// Nobody is waited for longer before another is asked, however far away: two usual round trips.
-    package var longestHedge: Interval { max(parameters.typicalRoundTrip * 2, .milliseconds(150)) }
+    /// Nobody is waited for longer before another is asked, however far away: half as long again as a usual round trip.
+    package var longestHedge: Interval { max(parameters.typicalRoundTrip * 3 / 2, .milliseconds(150)) }
 
     /// The first 64 bits of the distance of the k-th node that answered; nil where fewer did.
     package var reach: UInt64? {
