@@ -14,9 +14,9 @@ package struct LookupLedger {
         case rightAbsence
         /// No answer in time.
         case timedOut
-        /// No answer in time about a name that is not live.
-        case absenceTimedOut
-        /// The node had too much to do.
+        /// No verdict about a name that is not live, or none in time.
+        case absenceWithheld
+        /// No verdict: the node had too much to do, or heard too little.
         case refused
         /// Nothing to judge: the stream ended or the asking node died meanwhile.
         case void
@@ -73,7 +73,7 @@ package struct LookupLedger {
 
     package var absenceRatio: Double? {
         let right = Double(counts[.rightAbsence])
-        let judged = right + Double(counts[.absenceTimedOut])
+        let judged = right + Double(counts[.absenceWithheld])
         return judged > 0 ? right / judged : nil
     }
 }

@@ -147,7 +147,8 @@ extension ScenarioRunner {
         }
         // Whoever asked is down before the answer: nobody to be served.
         simulation.schedule(after: Self.answerTime) { [unowned self] _ in
-            if ledger.isOpen(id) { ledger.judge(id, node.life == life ? .timedOut : .void, after: 0) }
+            let unanswered: LookupLedger.Verdict = target == nil ? .absenceWithheld : .timedOut
+            if ledger.isOpen(id) { ledger.judge(id, node.life == life ? unanswered : .void, after: 0) }
         }
     }
 
@@ -162,8 +163,7 @@ extension ScenarioRunner {
             switch reply {
             case .location(nil): return .rightAbsence
             case .location: return .wrong
-            case .refused(.timedOut): return .absenceTimedOut
-            default: return .refused
+            default: return .absenceWithheld
             }
         }
         let stream = truth.streams[target]
