@@ -31,7 +31,7 @@ package struct Refusal: Sendable, Equatable {
         case .full(let seconds): self.init(.serviceUnavailable, "the node is full", retryAfterSeconds: max(1, seconds))
         case .stopping: self.init(.serviceUnavailable, "the node is stopping", retryAfterSeconds: 5)
         case .unknownSession: self.init(.notFound, "no such session")
-        case .unknownNode: self.init(.notFound, "no such node is known here")
+        case .unknownNode: self.init(.notFound, "nobody in the swarm knows this node")
         case .entityTagMismatch: self.init(.preconditionFailed, "the ICE session has changed: If-Match does not match")
         case .forbidden(let reason): self.init(.forbidden, Self.line(reason))
         case .redirect(let baseURL):
